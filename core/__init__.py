@@ -1,0 +1,1 @@
+"""Foundations: settings, database, queues, errors, outgoing HTTP. Knows no domain package."""
