@@ -14,13 +14,14 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
-MAKE_SECRET = "python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
+KEY_RECIPE = "python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
 _ON = frozenset({"1", "on", "true", "yes"})
 _OFF = frozenset({"0", "off", "false", "no"})
 _ADDRESS = re.compile(r"[^@\s<>,;:]+@[^@\s<>,;:]+")
 _LONGEST_SHOWN = 60
 _SHORTEST_SECRET = 16
 _LONGEST_LABEL = 40
+_SCHEME = re.compile(r"[a-z][a-z0-9+]{1,24}")
 _INVISIBLE = re.compile(r"[\x00-\x20\x7f]")
 _EXAMPLE = {
     "sqlite": "sqlite:////srv/kuvert/kuvert.db",
@@ -139,7 +140,7 @@ def folder(root: Path) -> Callable[[str], Path]:
 def secret(text: str) -> str:
     """Read a secret key of at least 16 characters."""
     if len(text) < _SHORTEST_SECRET:
-        raise ValueError(f"{len(text)} characters are too few; set the result of {MAKE_SECRET}")
+        raise ValueError(f"{len(text)} characters are too few; set the result of {KEY_RECIPE}")
     return text
 
 
@@ -173,7 +174,8 @@ def split(text: str, schemes: tuple[str, ...], example: str, *, host: bool = Tru
         raise ValueError(f"it holds a space or a control character; set for example {example}")
     scheme = text.partition(":")[0] if ":" in text else ""
     if scheme not in schemes:
-        named = f"scheme {show(scheme)} is not known" if scheme else "it has no scheme"
+        # Text without a real scheme in front may begin with anything, even with a password.
+        named = f"scheme {show(scheme)} is not known" if _SCHEME.fullmatch(scheme) else "no scheme"
         raise ValueError(f"{named}; set for example {example}")
     if not text[len(scheme) :].startswith("://"):
         raise ValueError(f"after {scheme} must come ://; set for example {example}")

@@ -243,7 +243,7 @@ def _check(settings: Settings, reader: _Reader) -> None:
     if not settings.secret_key and not database.startswith("sqlite"):
         reader.fail(
             "KUVERT_SECRET_KEY",
-            f"needed with this database; set the result of {setting_values.MAKE_SECRET}",
+            f"needed with this database; set the result of {setting_values.KEY_RECIPE}",
         )
     if settings.is_production:
         _refuse_dangers(settings, reader)
@@ -254,7 +254,7 @@ def _refuse_dangers(settings: Settings, reader: _Reader) -> None:
     if key and _is_weak(key):
         reader.fail(
             "KUVERT_SECRET_KEY",
-            f"too weak for production; set the result of {setting_values.MAKE_SECRET}",
+            f"too weak for production; set the result of {setting_values.KEY_RECIPE}",
         )
     if settings.allow_private_targets:
         reader.fail("KUVERT_ALLOW_PRIVATE_TARGETS", "on in production; set off")
