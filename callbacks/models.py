@@ -1,0 +1,84 @@
+"""Tables of what providers say back."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.models import Base
+from core.types import LongBytes
+
+
+class CallbackKind(StrEnum):
+    """How a callback reached us."""
+
+    WEBHOOK = "webhook"
+
+
+class CallbackState(StrEnum):
+    """What has become of a callback.
+
+    `received` and `orphan` (no delivery found yet) stay due and are looked at again; `unmapped`
+    (a status word that nobody has mapped) is looked at again when a mapping is added.
+    """
+
+    RECEIVED = "received"
+    APPLIED = "applied"
+    IGNORED = "ignored"
+    ORPHAN = "orphan"
+    UNMAPPED = "unmapped"
+    UNPARSABLE = "unparsable"
+    CONFLICT = "conflict"
+
+
+class Callback(Base):
+    """One message of a provider, stored raw before anything else happens.
+
+    `dedupe_key` is the provider's event id where it has one, else the SHA-256 of the body.
+    `conflict_sha256`: another body came later under the same key; staff should look.
+    """
+
+    __tablename__ = "callbacks"
+    __table_args__ = (UniqueConstraint("provider_id", "dedupe_key"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    provider_id: Mapped[UUID] = mapped_column(ForeignKey("providers.id"))
+    kind: Mapped[str] = mapped_column(String(10))
+    headers: Mapped[dict[str, str]]
+    body: Mapped[bytes] = mapped_column(LongBytes)
+    body_sha256: Mapped[str] = mapped_column(String(64))
+    dedupe_key: Mapped[str] = mapped_column(String(255))
+    conflict_sha256: Mapped[str | None] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(20))
+    note: Mapped[str | None] = mapped_column(String(500))
+    provider_status: Mapped[str | None] = mapped_column(String(100))
+    delivery_id: Mapped[UUID | None] = mapped_column(index=True)
+    occurred_at: Mapped[datetime | None]
+    due_at: Mapped[datetime | None]
+    lease_token: Mapped[UUID | None]
+    look_count: Mapped[int]
+    received_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+
+Index(
+    "ix_callbacks_due",
+    Callback.due_at,
+    postgresql_where=Callback.due_at.is_not(None),
+    sqlite_where=Callback.due_at.is_not(None),
+)
+
+
+class StatusMapping(Base):
+    """What a provider's status word means to us; `hits` counts its uses."""
+
+    __tablename__ = "status_mappings"
+    __table_args__ = (UniqueConstraint("provider_id", "provider_status"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    provider_id: Mapped[UUID] = mapped_column(ForeignKey("providers.id"))
+    provider_status: Mapped[str] = mapped_column(String(100))
+    status: Mapped[str] = mapped_column(String(20))
+    hits: Mapped[int]

@@ -1,0 +1,168 @@
+"""Celery wiring: one app from the settings; tasks run inside the Flask context."""
+
+import logging
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from celery import Celery, Task, signals
+from celery.schedules import crontab
+from flask import Flask
+from kombu.exceptions import OperationalError
+
+from core.db import database, db
+from core.logs import set_up
+from core.queues import DEAD_EXCHANGE, QUEUE_OF, TaskName, queues
+from core.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+def init_celery(app: Flask, settings: Settings) -> Celery:
+    """Build the Celery app and keep it in `app.extensions`."""
+
+    class ContextTask(Task):  # type: ignore[type-arg]
+        """A task that runs inside its own Flask application context."""
+
+        abstract = True
+
+        def __call__(self, *args: object, **kwargs: object) -> object:
+            with app.app_context():
+                return self.run(*args, **kwargs)
+
+    celery = Celery("kuvert", task_cls=ContextTask)
+    celery.conf.update(_settings(settings))
+    celery.set_default()
+    app.extensions["celery"] = celery
+    _connect_signals(app, settings)
+    return celery
+
+
+def _settings(settings: Settings) -> dict[str, Any]:
+    """Return the settings whose reasons stand in docs/operators.md, "The queue"."""
+    is_amqp = settings.broker_url.startswith(("amqp", "pyamqp"))
+    return {
+        "broker_url": settings.broker_url,
+        "broker_transport_options": _amqp_options() if is_amqp else _folder_options(settings.home),
+        "broker_heartbeat": 30 if is_amqp else 0,
+        "broker_connection_timeout": 4,
+        "broker_pool_limit": 10,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_channel_error_retry": True,
+        "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0, "interval_max": 0.2},
+        "task_queues": queues(settings.queue_type if is_amqp else "classic"),
+        "task_routes": {str(task): {"queue": queue} for task, queue in QUEUE_OF.items()},
+        "task_default_queue": "jobs",
+        "task_default_exchange": "kuvert",
+        "task_default_exchange_type": "direct",
+        "task_default_routing_key": "jobs",
+        "task_create_missing_queues": False,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "task_ignore_result": True,
+        "result_backend": None,
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "task_soft_time_limit": 540,
+        "task_time_limit": 600,
+        "worker_prefetch_multiplier": 1,
+        "worker_cancel_long_running_tasks_on_connection_loss": True,
+        "worker_soft_shutdown_timeout": 20,
+        "worker_send_task_events": False,
+        "worker_enable_remote_control": is_amqp,
+        "worker_eta_task_limit": 1000,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        "timezone": "UTC",
+        "enable_utc": True,
+        "beat_scheduler": "core.beat:WatchingScheduler",
+        "beat_schedule": _schedule(settings),
+        "beat_max_loop_interval": 5,
+    }
+
+
+def _amqp_options() -> dict[str, Any]:
+    """Make a publish durable and bounded: confirmed, and never waiting on a blocked broker."""
+    return {
+        "confirm_publish": True,
+        "read_timeout": 5,
+        "write_timeout": 5,
+        "on_blocked": _refuse_when_blocked,
+    }
+
+
+def _folder_options(home: Path) -> dict[str, Any]:
+    """Name the folders of the queue that needs no server (read by `filesystem://` alone)."""
+    queue = home / "queue"
+    for name in ("messages", "control", "processed"):
+        (queue / name).mkdir(parents=True, exist_ok=True)
+    return {
+        "data_folder_in": str(queue / "messages"),
+        "data_folder_out": str(queue / "messages"),
+        "control_folder": str(queue / "control"),
+        "processed_folder": str(queue / "processed"),
+        "polling_interval": 0.05,
+    }
+
+
+def _refuse_when_blocked(reason: str) -> None:
+    """Fail a publish at once when RabbitMQ says that it takes nothing (memory or disk alarm)."""
+    raise OperationalError(f"the broker is blocked: {reason}")
+
+
+def _schedule(settings: Settings) -> dict[str, Any]:
+    """Return the fixed timers; beat's watch makes due work move between them."""
+    minute = timedelta(seconds=60)
+    monday_night = crontab(minute="0", hour="23", day_of_week="1")
+    return {
+        "get-all-ready-to-send-invoices": _entry(
+            TaskName.GET_ACTIVE_INVOICES, timedelta(seconds=300)
+        ),
+        "get-due-callbacks": _entry(TaskName.GET_DUE_CALLBACKS, minute),
+        "get-due-statuses": _entry(TaskName.GET_DUE_STATUSES, minute),
+        "get-total-invoices": _entry(TaskName.GET_TOTAL_INVOICES, monday_night),
+    }
+
+
+def _entry(task: TaskName, schedule: timedelta | crontab) -> dict[str, Any]:
+    return {"task": str(task), "schedule": schedule}
+
+
+def _connect_signals(app: Flask, settings: Settings) -> None:
+    """Wire what Celery asks for: one owner of logging, and no connection shared over a fork."""
+
+    def own_logging(**_: object) -> None:
+        set_up(settings)
+
+    def after_fork(**_: object) -> None:
+        with app.app_context():
+            db.session.remove()
+            database().forget_connections()
+
+    def declare_dead_letters(sender: Any, **_: object) -> None:  # noqa: ANN401
+        _declare_dead_letters(sender.app)
+
+    signals.setup_logging.connect(own_logging, weak=False)
+    signals.worker_process_init.connect(after_fork, weak=False)
+    signals.worker_init.connect(declare_dead_letters, weak=False)
+    if settings.broker_url.startswith(("amqp", "pyamqp")):
+        signals.before_task_publish.connect(_mandatory, weak=False)
+
+
+def _mandatory(properties: dict[str, Any] | None = None, **_: object) -> None:
+    """Make a message that no queue takes an error of the publisher instead of silence."""
+    if properties is not None:
+        properties["mandatory"] = True
+
+
+def _declare_dead_letters(celery: Celery) -> None:
+    """Declare where what cannot be run ends up, before the queues that point to it."""
+    from core.queues import DEAD_QUEUE
+
+    try:
+        with celery.connection_for_write() as connection, connection.channel() as channel:
+            DEAD_EXCHANGE(channel).declare()
+            DEAD_QUEUE(channel).declare()
+    except (OperationalError, OSError) as error:
+        logger.warning("waiting for the broker", extra={"error": str(error)})

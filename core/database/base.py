@@ -1,0 +1,207 @@
+"""What every engine can do for us, and the choice of the class by URL.
+
+What differs between SQLite, PostgreSQL and MySQL lives in the classes beside this module and
+nowhere else: connection options, how a set of due rows is claimed, how many rows are written at
+once, and how a table is made append-only.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from importlib import import_module
+from typing import Any, ClassVar, NoReturn, Self
+from uuid import UUID
+
+from sqlalchemy import (
+    URL,
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    Table,
+    Update,
+    bindparam,
+    create_engine,
+    insert,
+    make_url,
+    select,
+    update,
+)
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from core.errors import SettingsError
+
+Row = Mapping[str, object]
+
+MODULES = {
+    "sqlite": "core.database.sqlite",
+    "postgresql": "core.database.postgresql",
+    "mysql": "core.database.mysql",
+    "mariadb": "core.database.mysql",
+}
+EXAMPLES = "postgresql+psycopg://user@host/kuvert, mysql+pymysql://user@host/kuvert or sqlite:///kuvert.db"
+
+
+class Database:
+    """One database. `Database(url)` gives the class for the engine that the URL names.
+
+    Raises:
+        SettingsError: unknown engine, missing driver, or a missing part of the URL; one line
+            that names what to install or set.
+    """
+
+    driver: ClassVar[str]
+    package: ClassVar[str]
+    needs_server: ClassVar[bool] = True
+    url: URL
+    engine: Engine
+
+    def __new__(cls, url: str | URL) -> Self:
+        """Choose the class of the engine; a subclass asked for by name stays what it is."""
+        if cls is not Database:
+            return super().__new__(cls)
+        return super().__new__(_class_for(_parse(url)))
+
+    def __init__(self, url: str | URL) -> None:
+        self.url = self._complete(_parse(url))
+        self.engine = self._make_engine()
+        self._single = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self.prepare(self.engine)
+
+    # ---- connections -------------------------------------------------------------------------
+
+    def single(self) -> AbstractContextManager[Connection]:
+        """Open a connection on which each statement is its own transaction.
+
+        For reads, and for a hot path whose whole work is one statement.
+        """
+        return self._single.connect()
+
+    def forget_connections(self) -> None:
+        """Drop pooled connections without closing them; a child calls this after a fork."""
+        self.engine.dispose(close=False)
+
+    def prepare(self, engine: Engine) -> None:
+        """Attach what the engine needs on each new connection."""
+
+    def engine_options(self) -> dict[str, Any]:
+        """Return the arguments of `create_engine` for this engine."""
+        return {}
+
+    # ---- sets of rows ------------------------------------------------------------------------
+
+    def among(self, column: ColumnElement[Any] | Column[Any], values: Iterable[Any]) -> ColumnElement[bool]:
+        """Return the condition that `column` is one of `values`."""
+        return column.in_(list(values))
+
+    def claim(
+        self,
+        connection: Connection,
+        table: Table,
+        *,
+        where: ColumnElement[bool],
+        values: Row,
+        order_by: ColumnElement[Any] | None = None,
+        limit: int | None = None,
+        skip_locked: bool = False,
+    ) -> list[UUID]:
+        """Set `values` on the rows that still match `where` and return their ids.
+
+        Of two callers at once, each row goes to one. `skip_locked` passes over rows that another
+        transaction holds at this moment instead of waiting for it, where the engine can.
+        """
+        raise NotImplementedError
+
+    def insert_new(
+        self, connection: Connection, table: Table, rows: Sequence[Row]
+    ) -> set[UUID]:
+        """Insert those rows that break no unique rule; return the ids that went in."""
+        raise NotImplementedError
+
+    def insert_many(self, connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+        """Insert rows that all have the same keys, in the engine's quickest way."""
+        if rows:
+            connection.execute(insert(table), [dict(row) for row in rows])
+
+    def update_many(self, connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+        """Update rows by `id`; all have the same keys. The caller holds their locks."""
+        if rows:
+            names = [name for name in rows[0] if name != "id"]
+            connection.execute(_update_by_id(table, names), [_renamed(row) for row in rows])
+
+    def lock(
+        self, connection: Connection, table: Table, where: ColumnElement[bool]
+    ) -> list[Any]:
+        """Read and lock the rows that match, in the order of their ids."""
+        statement = select(table).where(where).order_by(table.c.id).with_for_update()
+        return list(connection.execute(statement))
+
+    # ---- schema ------------------------------------------------------------------------------
+
+    @staticmethod
+    def append_only(table: str) -> list[str]:
+        """Return the statements after which the engine refuses UPDATE and DELETE on `table`."""
+        raise NotImplementedError
+
+    @staticmethod
+    def not_append_only(table: str) -> list[str]:
+        """Return the statements that take `append_only` back."""
+        raise NotImplementedError
+
+    # ---- own -----------------------------------------------------------------------------------
+
+    def _complete(self, url: URL) -> URL:
+        """Check the URL's parts and name our driver where none is named."""
+        missing = [part for part in ("host", "database") if not getattr(url, part)]
+        if self.needs_server and missing:
+            _refuse(f"has no {' and no '.join(missing)} in {_shown(url)}; write {EXAMPLES}")
+        return url.set(drivername=self.driver) if "+" not in url.drivername else url
+
+    def _make_engine(self) -> Engine:
+        try:
+            return create_engine(self.url, **self.engine_options())
+        except (ImportError, NoSuchModuleError):
+            _refuse(f"needs the driver of {self.url.drivername}: pip install '{self.package}'")
+        except (ArgumentError, TypeError) as error:
+            _refuse(f"cannot be used ({error}); write {EXAMPLES}")
+
+
+def _parse(url: str | URL) -> URL:
+    """Read the URL; one line where it cannot be."""
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError):
+        _refuse(f"is not a database URL; write {EXAMPLES}")
+
+
+def _class_for(url: URL) -> type[Database]:
+    """Return the class of the engine that `url` names."""
+    name = url.get_backend_name()
+    if name not in MODULES:
+        known = ", ".join(sorted(set(MODULES)))
+        _refuse(f"names the engine '{name}', which Kuvert does not know ({known})")
+    chosen: type[Database] = import_module(MODULES[name]).ENGINE
+    return chosen
+
+
+def _shown(url: URL) -> str:
+    """Write the URL without its password."""
+    return url.render_as_string(hide_password=True)
+
+
+def _refuse(why: str) -> NoReturn:
+    raise SettingsError([f"KUVERT_DATABASE_URL {why}"])
+
+
+def _update_by_id(table: Table, names: Sequence[str]) -> Update:
+    """Build the UPDATE that takes one row per set of parameters."""
+    return (
+        update(table)
+        .where(table.c.id == bindparam("row_id"))
+        .values({name: bindparam(f"new_{name}") for name in names})
+    )
+
+
+def _renamed(row: Row) -> dict[str, object]:
+    """Give a row the parameter names of `_update_by_id`."""
+    named = {f"new_{name}": value for name, value in row.items() if name != "id"}
+    return {"row_id": row["id"], **named}

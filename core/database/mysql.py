@@ -1,0 +1,92 @@
+"""MySQL 8 and MariaDB 10.6 or newer, through PyMySQL."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import URL, ColumnElement, Connection, Table, select, update
+from sqlalchemy.dialects.mysql import insert
+
+from core.database.base import Database, Row
+
+
+class MysqlDatabase(Database):
+    """MySQL and MariaDB: no UPDATE … RETURNING, so a claim locks its page and then updates it."""
+
+    driver: ClassVar[str] = "mysql+pymysql"
+    package: ClassVar[str] = "pymysql"
+
+    def engine_options(self) -> dict[str, Any]:
+        """Bound every wait, keep four-byte characters, and see what others committed.
+
+        READ COMMITTED: under the default REPEATABLE READ a unit of work that waited for a lock
+        would go on with what it read before, and gap locks make claims wait for inserts.
+        """
+        return {
+            "pool_size": 8,
+            "max_overflow": 24,
+            "pool_timeout": 4,
+            "pool_recycle": 1800,
+            "isolation_level": "READ COMMITTED",
+            "connect_args": {
+                "connect_timeout": 4,
+                "read_timeout": 30,
+                "write_timeout": 30,
+                "charset": "utf8mb4",
+                "init_command": "SET SESSION innodb_lock_wait_timeout=5, time_zone='+00:00', "
+                "sql_mode=CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')",
+            },
+        }
+
+    def claim(
+        self,
+        connection: Connection,
+        table: Table,
+        *,
+        where: ColumnElement[bool],
+        values: Row,
+        order_by: ColumnElement[Any] | None = None,
+        limit: int | None = None,
+        skip_locked: bool = False,
+    ) -> list[UUID]:
+        """Lock the page first, then update it by id."""
+        page = select(table.c.id).where(where).order_by(order_by).limit(limit)
+        ids = list(connection.scalars(page.with_for_update(skip_locked=skip_locked)))
+        if ids:
+            connection.execute(update(table).where(table.c.id.in_(ids)).values(dict(values)))
+        return ids
+
+    def insert_new(
+        self, connection: Connection, table: Table, rows: Sequence[Row]
+    ) -> set[UUID]:
+        """Leave a row that is there as it is, then ask which of ours went in.
+
+        INSERT IGNORE would also swallow values that are too long or out of range.
+        """
+        statement = insert(table)
+        statement = statement.on_duplicate_key_update(id=table.c.id)
+        connection.execute(statement, [dict(row) for row in rows])
+        ids = [row["id"] for row in rows]
+        return set(connection.scalars(select(table.c.id).where(table.c.id.in_(ids))))
+
+    @staticmethod
+    def append_only(table: str) -> list[str]:
+        """Refuse UPDATE and DELETE by trigger. (TRUNCATE needs the DROP privilege; grant none.)"""
+        return [
+            f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} FOR EACH ROW "
+            f"SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '{table} is append-only'"
+            for verb in ("UPDATE", "DELETE")
+        ]
+
+    @staticmethod
+    def not_append_only(table: str) -> list[str]:
+        """Drop the triggers."""
+        return [f"DROP TRIGGER {table}_no_{verb}" for verb in ("update", "delete")]
+
+    def _complete(self, url: URL) -> URL:
+        if url.get_backend_name() == "mariadb":
+            url = url.set(drivername=self.driver)
+        return super()._complete(url)
+
+
+ENGINE = MysqlDatabase

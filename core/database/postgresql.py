@@ -1,0 +1,165 @@
+"""PostgreSQL through psycopg 3."""
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    ColumnElement,
+    Connection,
+    Table,
+    Update,
+    any_,
+    bindparam,
+    cast,
+    column,
+    func,
+    literal,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+
+from core.database.base import Database, Row
+
+COPY_FROM_ROWS = 20
+"""From this many rows on COPY is quicker than a pipeline of INSERTs."""
+
+
+class PostgresqlDatabase(Database):
+    """PostgreSQL: SKIP LOCKED claims, COPY for many new rows, one UPDATE for many changed ones."""
+
+    driver: ClassVar[str] = "postgresql+psycopg"
+    package: ClassVar[str] = "psycopg[binary]"
+
+    def engine_options(self) -> dict[str, Any]:
+        """Bound every wait: a request must never hang on a lock."""
+        bounds = "-c lock_timeout=5000 -c statement_timeout=30000 -c timezone=UTC"
+        idle = "-c idle_in_transaction_session_timeout=60000"
+        return {
+            "pool_size": 8,
+            "max_overflow": 24,
+            "pool_timeout": 4,
+            "connect_args": {
+                "connect_timeout": 4,
+                "application_name": "kuvert",
+                "options": f"{bounds} {idle}",
+            },
+        }
+
+    def among(
+        self, column: ColumnElement[Any] | Column[Any], values: Iterable[Any]
+    ) -> ColumnElement[bool]:
+        """Use one array parameter, so that the statement stays the same for any number."""
+        return column == any_(literal(list(values), ARRAY(column.type)))
+
+    def claim(
+        self,
+        connection: Connection,
+        table: Table,
+        *,
+        where: ColumnElement[bool],
+        values: Row,
+        order_by: ColumnElement[Any] | None = None,
+        limit: int | None = None,
+        skip_locked: bool = False,
+    ) -> list[UUID]:
+        """Lock a page and update it in one statement.
+
+        The page is a CTE: PostgreSQL runs one that locks rows exactly once, while a plain
+        sub-select may be run again for each row.
+        """
+        page = (
+            select(table.c.id)
+            .where(where)
+            .order_by(order_by)
+            .limit(limit)
+            .with_for_update(skip_locked=skip_locked)
+            .cte("page")
+        )
+        statement = update(table).where(table.c.id == page.c.id).values(dict(values))
+        return list(connection.scalars(statement.returning(table.c.id)))
+
+    def insert_new(
+        self, connection: Connection, table: Table, rows: Sequence[Row]
+    ) -> set[UUID]:
+        """Use INSERT … ON CONFLICT DO NOTHING RETURNING."""
+        statement = insert(table).on_conflict_do_nothing().returning(table.c.id)
+        return set(connection.scalars(statement, [dict(row) for row in rows]))
+
+    def insert_many(self, connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+        """Use COPY where there are many rows."""
+        if len(rows) < COPY_FROM_ROWS:
+            super().insert_many(connection, table, rows)
+            return
+        names = list(rows[0])
+        quoted = ", ".join(f'"{name}"' for name in names)
+        processors = _processors(connection, table, names)
+        with (
+            connection.connection.cursor() as cursor,
+            cursor.copy(f'COPY "{table.name}" ({quoted}) FROM STDIN') as copy,
+        ):
+            for row in rows:
+                copy.write_row(
+                    [
+                        value if process is None or value is None else process(value)
+                        for process, value in zip(processors, row.values(), strict=True)
+                    ]
+                )
+
+    def update_many(self, connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+        """Use one UPDATE from arrays, one array per column."""
+        if not rows:
+            return
+        names = tuple(rows[0])
+        arrays = {name: [row[name] for row in rows] for name in names}
+        connection.execute(_update_from_arrays(table, names), arrays)
+
+    @staticmethod
+    def append_only(table: str) -> list[str]:
+        """Refuse UPDATE, DELETE and TRUNCATE by trigger."""
+        return [
+            f"CREATE FUNCTION {table}_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+            f"$$ BEGIN RAISE EXCEPTION '{table} is append-only'; END $$",
+            f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE ON {table} "
+            f"FOR EACH ROW EXECUTE FUNCTION {table}_refuse()",
+            f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} "
+            f"FOR EACH STATEMENT EXECUTE FUNCTION {table}_refuse()",
+        ]
+
+    @staticmethod
+    def not_append_only(table: str) -> list[str]:
+        """Drop the triggers and their function."""
+        return [
+            f"DROP TRIGGER {table}_no_truncate ON {table}",
+            f"DROP TRIGGER {table}_no_change ON {table}",
+            f"DROP FUNCTION {table}_refuse()",
+        ]
+
+
+@lru_cache(maxsize=64)
+def _update_from_arrays(table: Table, names: tuple[str, ...]) -> Update:
+    """Build UPDATE … FROM unnest(…) once per table and set of columns."""
+    types = {name: table.c[name].type for name in names}
+    arrays = [
+        cast(bindparam(name, type_=ARRAY(kind)), ARRAY(kind)) for name, kind in types.items()
+    ]
+    new = (
+        func.unnest(*arrays)
+        .table_valued(*[column(name, kind) for name, kind in types.items()], name="new")
+        .render_derived()
+    )
+    changed = {name: new.c[name] for name in names if name != "id"}
+    return update(table).where(table.c.id == new.c.id).values(changed)
+
+
+def _processors(connection: Connection, table: Table, names: Sequence[str]) -> list[Any]:
+    """Return what turns a Python value into the driver's, per column; None: nothing to do."""
+    dialect = connection.dialect
+    return [table.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in names]
+
+
+ENGINE = PostgresqlDatabase

@@ -1,0 +1,91 @@
+"""SQLite: one file, one writer, no server."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, Engine, Table, event, select, update
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.engine.interfaces import DBAPIConnection
+
+from core.database.base import Database, Row
+
+BUSY_SECONDS = 10
+
+
+class SqliteDatabase(Database):
+    """SQLite in WAL mode; a unit of work takes the write lock when it begins.
+
+    A transaction that starts by reading and writes later would fail with "database is locked"
+    when another has written in between; BEGIN IMMEDIATE waits instead.
+    """
+
+    driver: ClassVar[str] = "sqlite+pysqlite"
+    package: ClassVar[str] = "python with the sqlite3 module"
+    needs_server: ClassVar[bool] = False
+
+    def prepare(self, engine: Engine) -> None:
+        """Let us, not the driver, begin transactions, and set the file's modes."""
+        event.listen(engine, "connect", _on_connect)
+        event.listen(engine, "begin", _on_begin)
+
+    def claim(
+        self,
+        connection: Connection,
+        table: Table,
+        *,
+        where: ColumnElement[bool],
+        values: Row,
+        order_by: ColumnElement[Any] | None = None,
+        limit: int | None = None,
+        skip_locked: bool = False,  # noqa: ARG002 - one writer: nothing is ever locked by another
+    ) -> list[UUID]:
+        """Set and return in one UPDATE; the single writer makes it exclusive."""
+        page = select(table.c.id).where(where).order_by(order_by).limit(limit)
+        statement = update(table).where(table.c.id.in_(page)).values(dict(values))
+        return list(connection.scalars(statement.returning(table.c.id)))
+
+    def insert_new(
+        self, connection: Connection, table: Table, rows: Sequence[Row]
+    ) -> set[UUID]:
+        """Use INSERT … ON CONFLICT DO NOTHING RETURNING, row by row as the driver wants it."""
+        statement = insert(table).on_conflict_do_nothing().returning(table.c.id)
+        return {
+            new for row in rows for new in connection.scalars(statement, [dict(row)])
+        }
+
+    @staticmethod
+    def append_only(table: str) -> list[str]:
+        """Refuse UPDATE and DELETE by trigger."""
+        return [
+            f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+            f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+            for verb in ("UPDATE", "DELETE")
+        ]
+
+    @staticmethod
+    def not_append_only(table: str) -> list[str]:
+        """Drop the triggers."""
+        return [f"DROP TRIGGER {table}_no_{verb}" for verb in ("update", "delete")]
+
+
+def _on_connect(connection: DBAPIConnection, _record: object) -> None:
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        f"busy_timeout={BUSY_SECONDS * 1000}",
+        "journal_mode=WAL",
+        # An invoice that was answered 202 must survive a power cut, not only a crash.
+        "synchronous=FULL",
+        "foreign_keys=ON",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _on_begin(connection: Connection) -> None:
+    is_write = connection.get_execution_options().get("kuvert_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
+
+
+ENGINE = SqliteDatabase

@@ -1,0 +1,78 @@
+"""Named locks in the database: one holder at a time, taken over when the holder dies."""
+
+import os
+import socket
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from core.clock import utcnow
+from core.models import Lease
+
+LEASES = Lease.__table__
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A lease that we hold; `token` is higher than any earlier holder's."""
+
+    name: str
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Somebody else's lease."""
+
+    name: str
+    holder: str
+    since: datetime
+
+
+def holder_name() -> str:
+    """Return host and process id, for people to read."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def take(connection: Connection, name: str, length: timedelta) -> Held | Busy:
+    """Take the lease if it is free or has run out; otherwise say who holds it since when."""
+    now = utcnow()
+    row = connection.execute(
+        select(LEASES).where(LEASES.c.name == name).with_for_update()
+    ).one_or_none()
+    if row is None:
+        return _create(connection, name, now, length)
+    if row.holder is not None and row.until > now:
+        return Busy(name, row.holder, row.since)
+    token = row.token + 1
+    taken = {"holder": holder_name(), "token": token, "since": now, "until": now + length}
+    changed = connection.execute(
+        update(LEASES).where(LEASES.c.name == name, LEASES.c.token == row.token).values(taken)
+    )
+    return Held(name, token) if changed.rowcount == 1 else Busy(name, row.holder or "", now)
+
+
+def renew(connection: Connection, held: Held, length: timedelta) -> bool:
+    """Hold on for `length` from now; False when somebody else has taken it over."""
+    mine = (LEASES.c.name == held.name) & (LEASES.c.token == held.token)
+    values = {"until": utcnow() + length}
+    return connection.execute(update(LEASES).where(mine).values(values)).rowcount == 1
+
+
+def release(connection: Connection, held: Held) -> None:
+    """Give the lease back, if it is still ours."""
+    mine = (LEASES.c.name == held.name) & (LEASES.c.token == held.token)
+    connection.execute(update(LEASES).where(mine).values(holder=None, until=utcnow()))
+
+
+def _create(connection: Connection, name: str, now: datetime, length: timedelta) -> Held | Busy:
+    """Make the row at the first use; of two at once, one wins."""
+    row = {"name": name, "holder": holder_name(), "token": 1, "since": now, "until": now + length}
+    try:
+        with connection.begin_nested():
+            connection.execute(insert(LEASES).values(row))
+    except IntegrityError:
+        return Busy(name, "another process", now)
+    return Held(name, 1)

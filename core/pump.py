@@ -1,0 +1,159 @@
+"""Bell, pump, batch: the one way in which work moves from rows to workers.
+
+A pump claims rows that are due, a page at a time, and hands their ids out in batches with the
+token that the claim wrote. A package describes its kind of work once as a `Pump` and registers
+it; core knows no table of theirs.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from time import monotonic
+from uuid import UUID
+
+from celery import Celery
+from kombu.exceptions import KombuError
+from sqlalchemy import Connection
+
+from core import leases
+from core.clock import utcnow
+from core.db import reading, unit_of_work
+from core.errors import UnavailableError
+from core.ids import new_id
+from core.queues import QUEUE_OF, TaskName
+
+logger = logging.getLogger(__name__)
+
+BATCH = 100
+"""Ids in one message."""
+
+PAGE = 1000
+"""Rows claimed in one transaction."""
+
+RUN_SECONDS = 50.0
+"""A run ends by itself after this long; the next bell goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Claimed ids that belong together in a message (one provider, one subscription)."""
+
+    ids: Sequence[UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class Pump:
+    """One kind of work.
+
+    `is_due` is one indexed look-up; `claim(connection, limit, token, until)` sets `due_at` to
+    `until` and the lease token on due rows and returns them in groups; `put_back(connection,
+    token, ids)` makes rows due again that could not be handed out; `before` runs once per run.
+    """
+
+    pump: TaskName
+    work: TaskName
+    is_due: Callable[[Connection, datetime], bool]
+    claim: Callable[[Connection, int, UUID, datetime], list[Group]]
+    put_back: Callable[[Connection, UUID, Sequence[UUID]], None]
+    before: Callable[[Connection], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How far a pump may go: rows waiting in the workers' queue, and the length of a claim."""
+
+    window: int
+    lease: timedelta
+
+
+_pumps: dict[TaskName, Pump] = {}
+
+
+def register(pump: Pump) -> None:
+    """Make `pump` known to beat's watch."""
+    _pumps[pump.pump] = pump
+
+
+def registered() -> list[Pump]:
+    """Return every pump that a package has registered."""
+    return list(_pumps.values())
+
+
+def run(pump: Pump, celery: Celery, limits: Limits) -> str:
+    """Hand out what is due until nothing is, the window is full or the time is up.
+
+    Only one run of a pump works at a time, over all hosts; a second one ends at once and says
+    since when the first runs. Returns one line for the log.
+    """
+    with unit_of_work() as connection:
+        held = leases.take(connection, str(pump.pump), limits.lease)
+    if isinstance(held, leases.Busy):
+        line = f"already running since {held.since:%Y-%m-%dT%H:%M:%SZ} on {held.holder}"
+        logger.info("pump already runs", extra={"task": str(pump.pump), "since": str(held.since)})
+        return line
+    try:
+        count = sum(_rounds(pump, held, celery, limits))
+    finally:
+        with unit_of_work() as connection:
+            leases.release(connection, held)
+    return f"handed out {count}"
+
+
+def _rounds(pump: Pump, held: leases.Held, celery: Celery, limits: Limits) -> Iterator[int]:
+    """Claim and publish page after page; yields how many ids left with each."""
+    stop_at = monotonic() + RUN_SECONDS
+    if pump.before is not None:
+        with unit_of_work() as connection:
+            pump.before(connection)
+    while monotonic() < stop_at:
+        room = limits.window - _waiting(celery, QUEUE_OF[pump.work])
+        if room <= 0:
+            return
+        token = new_id()
+        with unit_of_work() as connection:
+            if not leases.renew(connection, held, limits.lease):
+                return
+            groups = pump.claim(connection, min(PAGE, room), token, utcnow() + limits.lease)
+        if not groups:
+            return
+        yield _publish(pump, celery, token, groups)
+
+
+def _publish(pump: Pump, celery: Celery, token: UUID, groups: Sequence[Group]) -> int:
+    """Publish each group in batches; what could not leave is put back. Returns how many left."""
+    batches = [batch for group in groups for batch in chunks(group.ids, BATCH)]
+    sent = 0
+    try:
+        with celery.producer_or_acquire() as producer:
+            for batch in batches:
+                ids = [str(item) for item in batch]
+                celery.send_task(str(pump.work), args=(str(token), ids), producer=producer)
+                sent += 1
+    except (KombuError, OSError) as error:
+        logger.warning(
+            "could not hand out work, it is put back",
+            extra={"task": str(pump.work), "error": str(error) or type(error).__name__},
+        )
+        with unit_of_work() as connection:
+            pump.put_back(connection, token, [item for batch in batches[sent:] for item in batch])
+        raise UnavailableError("the broker took no work; what was claimed is due again") from error
+    return sum(len(batch) for batch in batches)
+
+
+def _waiting(celery: Celery, queue: str) -> int:
+    """Return about how many ids wait in `queue`: messages times the size of a full batch."""
+    with celery.connection_for_read() as connection, connection.channel() as channel:
+        declared = celery.amqp.queues[queue](channel).queue_declare(passive=True)
+    return int(declared.message_count) * BATCH
+
+
+def chunks(items: Sequence[UUID], size: int) -> Iterator[Sequence[UUID]]:
+    """Cut `items` into pieces of at most `size`."""
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def due_pumps(now: datetime) -> list[TaskName]:
+    """Return the pumps that have something due; what beat's watch looks at."""
+    with reading() as connection:
+        return [pump.pump for pump in _pumps.values() if pump.is_due(connection, now)]

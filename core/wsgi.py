@@ -1,0 +1,8 @@
+"""Entry point of the web server: `gunicorn core.wsgi:app`."""
+
+from core.app import create_app
+from core.logs import set_up
+from core.settings import current
+
+set_up(current())
+app = create_app()

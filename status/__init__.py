@@ -1,0 +1,10 @@
+"""What happened to an invoice: append-only events, subscribers, signed pushes."""
+
+from flask import Flask
+
+
+def init_app(app: Flask) -> None:
+    """Attach the status tables, routes and tasks to `app`."""
+    from status import models, routes, tasks  # noqa: F401
+
+    app.register_blueprint(routes.bp)
