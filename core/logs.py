@@ -15,6 +15,7 @@ from datetime import UTC, datetime, tzinfo
 from core.clock import rfc3339
 from core.redaction import MASK, is_telling, redact
 from core.settings import Settings
+from core.visible import visible
 
 logger = logging.getLogger(__name__)
 
@@ -22,10 +23,7 @@ _HANDLER = "kuvert"
 _DEEPEST = 6
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 _OWN_FIELDS = frozenset({"@timestamp", "level", "logger", "message", "exception", "stack"})
-# Control characters, line separators, and marks that turn the direction of text around.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _NEEDS_QUOTES = re.compile(r'[\s"=]|^$')
-_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def set_up(settings: Settings) -> None:
@@ -70,8 +68,8 @@ class ConsoleFormatter(logging.Formatter):
         """Return the record as one line, and its traceback as lines that are set in."""
         moment = datetime.fromtimestamp(record.created, self._zone)
         head = f"{moment:%Y-%m-%d %H:%M:%S} {record.levelname:<7} {record.name}"
-        pairs = [f"{_visible(key)}={_quoted(value)}" for key, value in _extras(record).items()]
-        line = "  ".join([head, _visible(redact(record.getMessage())), *pairs])
+        pairs = [f"{visible(key)}={_quoted(value)}" for key, value in _extras(record).items()]
+        line = "  ".join([head, visible(redact(record.getMessage())), *pairs])
         return "\n".join([line, *_set_in(self, record)])
 
 
@@ -127,20 +125,11 @@ def _traces(formatter: logging.Formatter, record: logging.LogRecord) -> dict[str
 
 def _set_in(formatter: logging.Formatter, record: logging.LogRecord) -> list[str]:
     traces = _traces(formatter, record).values()
-    return [f"    {_visible(line)}" for trace in traces for line in trace.split("\n")]
+    return [f"    {visible(line)}" for trace in traces for line in trace.split("\n")]
 
 
 def _quoted(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     if isinstance(value, str) and _NEEDS_QUOTES.search(text):
         text = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return _visible(text)
-
-
-def _visible(text: str) -> str:
-    return _UNSAFE.sub(_escape, text)
-
-
-def _escape(match: re.Match[str]) -> str:
-    character = match[0]
-    return _ESCAPES.get(character) or f"\\u{ord(character):04x}"
+    return visible(text)
