@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from datetime import datetime
 from uuid import UUID
 
 _lock = threading.Lock()
@@ -15,6 +16,11 @@ def new_id() -> UUID:
     Ids made by one process ascend strictly, so that they also order what one process did.
     """
     return UUID(int=_bits(_tick()))
+
+
+def first_id_of(moment: datetime) -> UUID:
+    """Return the least id that can have been made in the millisecond of `moment` or later."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80 | 7 << 76 | 2 << 62)
 
 
 def _tick() -> int:
