@@ -1,0 +1,128 @@
+"""Typed rows to the JSON that billing systems read."""
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Row
+
+from core.clock import rfc3339
+from invoices import currencies
+from invoices.values import Syntax
+
+MONEY_OF_LINE = "net_amount"
+
+
+def money(amount: Decimal, currency: str) -> str:
+    """Write an amount with the decimals that its currency has (ISO 4217 minor units)."""
+    known = currencies.find(currency)
+    return f"{amount:.{known.decimals if known else 2}f}"
+
+
+def listed_invoice(row: Row[Any]) -> dict[str, object]:
+    """Return an invoice as lists show it: its header, without lines."""
+    header = {
+        "number": row.number,
+        "issue_date": row.issue_date.isoformat(),
+        "type_code": row.type_code,
+        "currency": row.currency,
+        "due_date": row.due_date.isoformat() if row.due_date else None,
+        "buyer_reference": row.buyer_reference,
+        "seller": _known(name=row.seller_name, id=row.seller_id, email=row.seller_email),
+        "buyer": _known(
+            name=row.buyer_name, id=row.buyer_id, email=row.buyer_email, address=row.buyer_address
+        ),
+        **_amounts(row),
+        "external_id": row.external_id,
+        "labels": row.labels or None,
+    }
+    return _known(**header) | _ours(row)
+
+
+def invoice(row: Row[Any], document: bytes) -> dict[str, object]:
+    """Return one invoice as it was written, and what has become of it.
+
+    One that came as JSON shows the members of its document; one that came as XML shows what was
+    read from it, and the document itself holds the rest.
+    """
+    if row.syntax != Syntax.JSON:
+        return listed_invoice(row)
+    written: dict[str, Any] = json.loads(document.decode("utf-8-sig"))
+    amounts = {name: text for name, text in _amounts(row).items() if text is not None}
+    lines = [_line(line, row.currency) for line in written.get("lines", ())]
+    return written | {"type_code": row.type_code, **amounts, "lines": lines} | _ours(row)
+
+
+def standing(row: Row[Any]) -> dict[str, object]:
+    """Return where an invoice stands, as the answer to an action."""
+    return {
+        "id": str(row.id),
+        "number": row.number,
+        "status": row.status,
+        "sequence": row.status_sequence,
+        "delivery_id": str(row.current_delivery_id) if row.current_delivery_id else None,
+    }
+
+
+def delivery(row: Row[Any]) -> dict[str, object]:
+    """Return one delivery; its id is the dispatch key that the provider sees."""
+    return {
+        "id": str(row.id),
+        "provider": row.provider,
+        "to": row.recipient,
+        "origin": row.origin,
+        "reason": row.reason,
+        "state": row.state,
+        "due_at": rfc3339(row.due_at) if row.due_at else None,
+        "attempt_count": row.attempt_count,
+        "provider_reference": row.provider_reference,
+        "created_at": rfc3339(row.created_at),
+    }
+
+
+def attempt(row: Row[Any]) -> dict[str, object]:
+    """Return one attempt; `outcome` null: it is under way."""
+    return {
+        "id": str(row.id),
+        "delivery_id": str(row.delivery_id),
+        "number": row.number,
+        "started_at": rfc3339(row.started_at),
+        "finished_at": rfc3339(row.finished_at) if row.finished_at else None,
+        "outcome": row.outcome,
+        "http_status": row.http_status,
+        "provider_reference": row.provider_reference,
+        "response": row.response,
+    }
+
+
+def _amounts(row: Row[Any]) -> dict[str, str | None]:
+    tax = row.tax_amount
+    return {
+        "tax_amount": money(tax, row.currency) if tax is not None else None,
+        "payable_amount": money(row.payable_amount, row.currency),
+    }
+
+
+def _line(line: Mapping[str, Any], currency: str) -> dict[str, Any]:
+    amount = line.get(MONEY_OF_LINE)
+    return {**line, MONEY_OF_LINE: money(Decimal(amount), currency)} if amount else dict(line)
+
+
+def _ours(row: Row[Any]) -> dict[str, object]:
+    """Return the members that the server sets."""
+    ours: dict[str, object] = {
+        "id": str(row.id),
+        "status": row.status,
+        "sequence": row.status_sequence,
+        "deliveries": f"/api/v1/invoices/{row.id}/deliveries",
+        "created_at": rfc3339(row.created_at),
+    }
+    if row.syntax != Syntax.JSON:
+        ours |= {"syntax": row.syntax, "customization_id": row.customization_id}
+    return ours
+
+
+def _known(**members: object) -> dict[str, object]:
+    """Leave out what was not written."""
+    return {name: value for name, value in members.items() if value is not None}
