@@ -7,6 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 import pytest
 from lxml import etree
 
+from invoices.readers import read
 from invoices.samples import FOLDER, Sample, samples
 from invoices.sandbox.faults import Fault, fault_for
 
@@ -68,6 +69,16 @@ def test_the_run_changes_nothing_but_the_number() -> None:
 def test_a_run_that_fits_in_no_number_is_refused(run: str) -> None:
     with pytest.raises(ValueError, match="letters, digits and hyphens"):
         samples(run)
+
+
+@pytest.mark.parametrize("sample", ALL, ids=name_of)
+def test_intake_accepts_it(sample: Sample) -> None:
+    options = {} if sample in JSON else {"to": sample.recipient}
+
+    invoice = read(sample.document, sample.media_type, options)
+
+    assert invoice.number == number_of(sample)
+    assert invoice.recipient == sample.recipient
 
 
 @pytest.mark.parametrize("sample", JSON, ids=name_of)

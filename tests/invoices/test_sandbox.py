@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 import pytest
 
 from core.webhooks import Secret
-from invoices.sandbox.faults import Fault, fault_for
 from invoices.sandbox.instance import Callbacks, Sandbox
 from tests.support.receiver import Receiver
 
@@ -98,23 +97,6 @@ def assert_quiet(receiver: Receiver, count: int) -> None:
     """Assert that no more than `count` callbacks come."""
     time.sleep(QUIET_SECONDS)
     assert len(receiver.requests) == count
-
-
-@pytest.mark.parametrize(
-    ("recipient", "fault"),
-    [
-        ("bounce@sandbox.example", Fault.BOUNCE),
-        ("Bounce+march@Sandbox.Example", Fault.BOUNCE),
-        (" silent@sandbox.example ", Fault.SILENT),
-        ("bounce@elsewhere.example", Fault.DELIVER),
-        ("bounce@sandbox.example.com", Fault.DELIVER),
-        ("somebody@sandbox.example", Fault.DELIVER),
-        ("BOUNCE", Fault.DELIVER),
-        ("", Fault.DELIVER),
-    ],
-)
-def test_the_recipient_chooses_the_fault(recipient: str, fault: Fault) -> None:
-    assert fault_for(recipient) is fault
 
 
 def test_an_invoice_is_accepted_under_a_reference_of_its_own(caller: Caller) -> None:

@@ -30,7 +30,7 @@ class Receiver:
     def __init__(self, answers: tuple[int, ...] = ()) -> None:
         self.requests: list[Received] = []
         self.answers = list(answers)
-        self.before_answer: Callable[[], None] = lambda: None
+        self.before_answer: Callable[[], object] = lambda: None
         self._arrived = threading.Condition()
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.receiver = self
