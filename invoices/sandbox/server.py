@@ -111,8 +111,6 @@ class Handler(BaseHTTPRequestHandler):
 
     server: Server
     protocol_version = "HTTP/1.1"
-    server_version = "Kuvert-Sandbox"
-    sys_version = ""
     timeout = 120
     # Head and body leave in one packet: otherwise a delayed acknowledgement costs 40 ms a call.
     wbufsize = -1
@@ -139,6 +137,10 @@ class Handler(BaseHTTPRequestHandler):
         """Answer a request that http.server cannot read, in JSON like everything else."""
         self.close_connection = True
         self._send(Reply(code, {"reason": message or explain or self.responses[code][0]}))
+
+    def version_string(self) -> str:
+        """Return the value of the header `Server`."""
+        return "Kuvert-Sandbox"
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - inherited name
         """Keep http.server's own lines for those who look for them."""
