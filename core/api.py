@@ -14,7 +14,8 @@ from uuid import UUID
 from flask import Response, jsonify, request
 from werkzeug.exceptions import PreconditionFailed
 
-from core.errors import Finding, InputError, NotFoundError, UnreadableError
+from core import strict_json
+from core.errors import Finding, InputError, MediaTypeError, NotFoundError, UnreadableError
 from core.web import settings
 
 DEFAULT_LIMIT = 50
@@ -154,6 +155,21 @@ def next_link(name: str, value: str) -> str:
     return (
         f'<{settings().public_url}{request.path}?{urlencode([*query, (name, value)])}>; rel="next"'
     )
+
+
+def json_object() -> dict[str, object]:
+    """Return the request's body, which must be a JSON object.
+
+    Raises:
+        MediaTypeError: it is said to be something else.
+        UnreadableError: it is not JSON as we read it, or no object.
+    """
+    if request.mimetype != "application/json":
+        raise MediaTypeError("Send application/json")
+    body = strict_json.loads(request.get_data(cache=False))
+    if not isinstance(body, dict):
+        raise UnreadableError("Expected an object")
+    return body
 
 
 def check_version(version: int) -> None:

@@ -1,0 +1,138 @@
+"""Reads of the status history, of subscriptions and of what was pushed to them."""
+
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, select
+
+from core.clock import utcnow
+from core.errors import NotFoundError
+from core.ids import first_id_of
+from status.models import Push, StatusEvent, Subscription, SubscriptionState
+
+EVENTS = StatusEvent.__table__
+PUSHES = Push.__table__
+SUBSCRIPTIONS = Subscription.__table__
+
+FEED_AGE = timedelta(days=30)
+SETTLING = timedelta(seconds=1.5)
+"""How long after an event's id was made its transaction may still be under way."""
+
+Open = Callable[[], AbstractContextManager[Connection]]
+
+
+def feed(open_reading: Open, source_id: UUID, after: UUID | None, count: int) -> list[Row[Any]]:
+    """Return up to `count` events of a source in the order of their ids, without a gap.
+
+    An id is made before its transaction commits, so an event with a smaller id may come to light
+    after one with a larger id: a reader who has gone past it would never see it. So only events
+    that have had the time to settle are shown. Where there are younger ones the call waits once,
+    with no connection open, until those have settled too.
+    """
+    now = utcnow()
+    with open_reading() as connection:
+        rows = _between(connection, source_id, after, first_id_of(now - SETTLING), count)
+        is_settled = len(rows) == count or not _is_any_since(connection, source_id, after, now)
+    if is_settled:
+        return rows
+    threading.Event().wait(SETTLING.total_seconds())
+    with open_reading() as connection:
+        return _between(connection, source_id, after, first_id_of(now), count)
+
+
+def _between(
+    connection: Connection, source_id: UUID, after: UUID | None, before: UUID, count: int
+) -> list[Row[Any]]:
+    """Return the events after one id and before another, of the last 30 days."""
+    oldest = first_id_of(utcnow() - FEED_AGE)
+    columns = EVENTS.c
+    statement = (
+        select(EVENTS)
+        .where(columns.source_id == source_id, columns.id > max(after or oldest, oldest))
+        .where(columns.id < before)
+        .order_by(columns.id)
+        .limit(count)
+    )
+    return list(connection.execute(statement))
+
+
+def _is_any_since(
+    connection: Connection, source_id: UUID, after: UUID | None, now: datetime
+) -> bool:
+    """Tell whether there are events that have not settled yet."""
+    columns = EVENTS.c
+    since = first_id_of(now - SETTLING)
+    statement = select(columns.id).where(
+        columns.source_id == source_id, columns.id >= max(after or since, since)
+    )
+    return connection.execute(statement.limit(1)).first() is not None
+
+
+def history(
+    connection: Connection, source_id: UUID, invoice_id: UUID, after: UUID | None, count: int
+) -> list[Row[Any]]:
+    """Return up to `count` events of one invoice in their order.
+
+    Raises:
+        NotFoundError: no such invoice of this source. (Each invoice has its first event.)
+    """
+    columns = EVENTS.c
+    own = select(EVENTS).where(columns.invoice_id == invoice_id, columns.source_id == source_id)
+    if connection.execute(own.limit(1)).first() is None:
+        raise NotFoundError("There is nothing with this id")
+    if after is not None:
+        past = select(columns.sequence).where(columns.id == after).scalar_subquery()
+        own = own.where(columns.sequence > past)
+    return list(connection.execute(own.order_by(columns.sequence).limit(count)))
+
+
+def subscriptions(
+    connection: Connection, source_id: UUID, after: UUID | None, count: int
+) -> list[Row[Any]]:
+    """Return up to `count` subscriptions of a source, oldest first, without deleted ones."""
+    columns = SUBSCRIPTIONS.c
+    statement = select(SUBSCRIPTIONS).where(
+        columns.source_id == source_id, columns.state != SubscriptionState.DELETED
+    )
+    if after is not None:
+        statement = statement.where(columns.id > after)
+    return list(connection.execute(statement.order_by(columns.id).limit(count)))
+
+
+def subscription(connection: Connection, source_id: UUID, subscription_id: UUID) -> Row[Any]:
+    """Return one subscription.
+
+    Raises:
+        NotFoundError: there is none, it is deleted, or it belongs to another source.
+    """
+    columns = SUBSCRIPTIONS.c
+    found = connection.execute(
+        select(SUBSCRIPTIONS).where(
+            columns.id == subscription_id,
+            columns.source_id == source_id,
+            columns.state != SubscriptionState.DELETED,
+        )
+    ).first()
+    if found is None:
+        raise NotFoundError("There is nothing with this id")
+    return found
+
+
+def pushes(
+    connection: Connection, source_id: UUID, subscription_id: UUID, after: UUID | None, count: int
+) -> list[Row[Any]]:
+    """Return up to `count` pushes of a subscription, newest first, without their payloads.
+
+    Raises:
+        NotFoundError: no such subscription of this source.
+    """
+    subscription(connection, source_id, subscription_id)
+    columns = [column for column in PUSHES.c if column.name != "payload"]
+    statement = select(*columns).where(PUSHES.c.subscription_id == subscription_id)
+    if after is not None:
+        statement = statement.where(PUSHES.c.id < after)
+    return list(connection.execute(statement.order_by(PUSHES.c.id.desc()).limit(count)))

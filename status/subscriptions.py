@@ -1,0 +1,197 @@
+"""Subscriptions: who is told, of what, and with which secrets that is signed."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from core.clock import utcnow
+from core.errors import ConflictError, Finding, InputError
+from core.ids import new_id
+from core.settings import Settings
+from core.targets import LookUp, Target, TargetError, check_url, resolve
+from core.webhooks import derive_secret
+from status.models import Subscription, SubscriptionState
+from status.services import EVENT_TYPES
+
+SUBSCRIPTIONS = Subscription.__table__
+
+MOST = 50
+"""Subscriptions of one source."""
+
+LONGEST_URL = 2000
+OLD_SECRET_LIVES = timedelta(hours=24)
+
+
+def check_target(url: str, *, settings: Settings, look_up: LookUp | None = None) -> None:
+    """Refuse a URL that may not be called; asks the resolver, so call it with nothing open.
+
+    What it finds out holds for now: every push resolves and checks again. So a name that cannot
+    be resolved at this moment is let pass.
+
+    Raises:
+        InputError: not a URL that may be called, or its name has an address that is not public.
+    """
+    target = _checked(url, settings)
+    if settings.allow_private_targets:
+        return
+    try:
+        resolve(target, allow_private=False, look_up=look_up)
+    except TargetError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise InputError.at("/url", "target", error.detail) from None
+
+
+def subscribe(
+    connection: Connection,
+    source_id: UUID,
+    url: str,
+    event_types: Sequence[str] = (),
+    *,
+    settings: Settings,
+) -> tuple[UUID, str]:
+    """Add a subscription; returns its id and its secret, which is not shown again.
+
+    No `event_types` mean all.
+
+    Raises:
+        InputError: a URL that may not be called, an unknown type, or one more than 50.
+    """
+    check(url, event_types, settings=settings)
+    _check_room(connection, source_id)
+    new = new_id()
+    row = {
+        "id": new,
+        "source_id": source_id,
+        "url": url,
+        "event_types": list(event_types),
+        "state": str(SubscriptionState.ACTIVE),
+        "secret_numbers": [1],
+        "failures": 0,
+        "version": 1,
+        "created_at": utcnow(),
+    }
+    connection.execute(insert(SUBSCRIPTIONS).values(row))
+    return new, secret_text(new, 1, settings=settings)
+
+
+def check(url: str | None, event_types: Sequence[str] | None, *, settings: Settings) -> None:
+    """Look at what a subscription is to be made of; None: not given.
+
+    Raises:
+        InputError: all that is wrong.
+    """
+    findings: list[Finding] = []
+    if url is not None:
+        try:
+            _checked(url, settings)
+        except InputError as error:
+            findings.extend(error.findings)
+    for number, event_type in enumerate(event_types or ()):
+        if event_type not in EVENT_TYPES:
+            known = ", ".join(EVENT_TYPES)
+            where = f"/event_types/{number}"
+            findings.append(Finding(where, "event-type", f"event_types: choose from {known}"))
+    if findings:
+        raise InputError(findings[0].message, findings=findings)
+
+
+def change(
+    connection: Connection,
+    found: Row[Any],
+    *,
+    settings: Settings,
+    url: str | None = None,
+    event_types: Sequence[str] | None = None,
+) -> None:
+    """Give a subscription another URL or other event types; None leaves them as they are.
+
+    Raises:
+        InputError: a URL that may not be called, or an unknown type.
+        ConflictError: somebody else changed it since `found` was read.
+    """
+    check(url, event_types, settings=settings)
+    given = {"url": url, "event_types": None if event_types is None else list(event_types)}
+    _write(connection, found, **{name: value for name, value in given.items() if value is not None})
+
+
+def pause(connection: Connection, found: Row[Any]) -> None:
+    """Stop pushing; events are parked meanwhile and can be replayed.
+
+    Raises:
+        ConflictError: somebody else changed it since `found` was read.
+    """
+    _write(connection, found, state=str(SubscriptionState.PAUSED), state_reason=None)
+
+
+def enable(connection: Connection, found: Row[Any]) -> None:
+    """Push again, whoever stopped it; the failures so far are forgotten.
+
+    Raises:
+        ConflictError: somebody else changed it since `found` was read.
+    """
+    _write(
+        connection,
+        found,
+        state=str(SubscriptionState.ACTIVE),
+        state_reason=None,
+        failures=0,
+        closed_until=None,
+    )
+
+
+def delete(connection: Connection, found: Row[Any]) -> None:
+    """Take a subscription out of sight; the row stays, since pushes refer to it.
+
+    Raises:
+        ConflictError: somebody else changed it since `found` was read.
+    """
+    _write(connection, found, state=str(SubscriptionState.DELETED), state_reason="deleted")
+
+
+def rotate_secret(connection: Connection, found: Row[Any], *, settings: Settings) -> str:
+    """Make a new secret and return it; the old one signs beside it for 24 hours.
+
+    Raises:
+        ConflictError: somebody else changed it since `found` was read.
+    """
+    newest = found.secret_numbers[0]
+    _write(
+        connection,
+        found,
+        secret_numbers=[newest + 1, newest],
+        old_secret_until=utcnow() + OLD_SECRET_LIVES,
+    )
+    return secret_text(found.id, newest + 1, settings=settings)
+
+
+def secret_text(subscription_id: UUID, number: int, *, settings: Settings) -> str:
+    """Return one secret of a subscription as its owner is shown it (`whsec_…`)."""
+    return derive_secret(settings.secret_key, f"subscription:{subscription_id}", number).text
+
+
+def _checked(url: str, settings: Settings) -> Target:
+    if len(url) > LONGEST_URL:
+        raise InputError.at("/url", "length", f"url: at most {LONGEST_URL} characters")
+    private = settings.allow_private_targets
+    return check_url(url, allow_private=private, allow_http=private)
+
+
+def _check_room(connection: Connection, source_id: UUID) -> None:
+    columns = SUBSCRIPTIONS.c
+    own = (columns.source_id == source_id, columns.state != SubscriptionState.DELETED)
+    count = connection.scalar(select(func.count()).where(*own))
+    if (count or 0) >= MOST:
+        raise InputError.at("", "most", f"at most {MOST} subscriptions")
+
+
+def _write(connection: Connection, found: Row[Any], **values: object) -> None:
+    changed = connection.execute(
+        update(SUBSCRIPTIONS)
+        .where(SUBSCRIPTIONS.c.id == found.id, SUBSCRIPTIONS.c.version == found.version)
+        .values(version=found.version + 1, **values)
+    )
+    if not changed.rowcount:
+        raise ConflictError("It was changed by somebody else just now; read it again")
