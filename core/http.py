@@ -13,7 +13,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from core import targets
 from core.errors import InputError
@@ -82,7 +82,7 @@ class HttpClient:
         self.allow_private = allow_private
         self.timeout_seconds = timeout_seconds
         self.concurrency = concurrency
-        self.resolver = resolver or self._resolve
+        self.resolver = resolver or partial(targets.resolve, allow_private=allow_private)
         self.loop = Loop(
             allow_private=allow_private,
             ca_file=ca_file,
@@ -115,9 +115,6 @@ class HttpClient:
         """Close the kept connections; the client cannot be used afterwards."""
         self.loop.close()
 
-    def _resolve(self, target: Target) -> tuple[str, ...]:
-        return targets.resolve(target, allow_private=self.allow_private)
-
 
 @dataclass(slots=True)
 class _Started:
@@ -135,8 +132,9 @@ class _Started:
         """Return how long the call has taken so far."""
         return time.monotonic() - self.began
 
-    def failed(self, reason: str, *, may_have_arrived: bool = False) -> tuple[Call, Failure]:
-        return self.call, Failure(reason, may_have_arrived, self.seconds())
+    def unsent(self, reason: str) -> tuple[Call, Failure]:
+        """Return the outcome of a call of which nothing was sent."""
+        return self.call, Failure(reason, may_have_arrived=False, seconds=self.seconds())
 
 
 @dataclass(slots=True)
@@ -197,7 +195,7 @@ class _Sending:
         try:
             target = _target(call.url, self._client.allow_private)
         except InputError as error:
-            self._ended.append((call, Failure(error.detail, False, 0.0)))
+            self._ended.append((call, Failure(error.detail, may_have_arrived=False, seconds=0.0)))
             return True
         self._place(_Started(call, target, began))
         return True
@@ -220,7 +218,7 @@ class _Sending:
         if known is None:
             self._look_up(started)
         elif isinstance(known, str):
-            self._ended.append(started.failed(known))
+            self._ended.append(started.unsent(known))
         else:
             self._begin(started, known)
 
@@ -241,7 +239,7 @@ class _Sending:
         try:
             exchange = self._client.loop.begin(request, is_kept=call.is_repeatable)
         except RequestError as error:
-            self._ended.append(started.failed(str(error)))
+            self._ended.append(started.unsent(str(error)))
         else:
             self._under_way[exchange] = started
 

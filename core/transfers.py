@@ -71,8 +71,8 @@ class Loop:
 
     def drop(self, exchange: Exchange) -> None:
         """Give up an exchange that is under way, and its connection."""
-        del self._under_way[exchange.handle]
-        self._running -= 1
+        if self._under_way.pop(exchange.handle, None) is not None:
+            self._running -= 1
         self._multi.remove_handle(exchange.handle)
         exchange.handle.close()
 

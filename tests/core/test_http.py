@@ -553,11 +553,10 @@ def test_what_is_under_way_is_yielded_before_the_iterator_s_own_error(
     outcomes: list[object] = []
     with serving(Wire.answer_all) as server:
         with pytest.raises(KuvertError, match="away"):
-            for _, outcome in client.send(calls(server.url)):
-                outcomes.append(outcome)
+            outcomes.extend(type(outcome) for _, outcome in client.send(calls(server.url)))
         answer_of(client, a_call(server.url))
 
-    assert [type(outcome) for outcome in outcomes] == [Answer, Answer]
+    assert outcomes == [Answer, Answer]
     assert len(server.requests) == 3
 
 
@@ -746,6 +745,8 @@ def in_child(work: Callable[[], bool]) -> bool:
     return os.waitpid(process, 0)[1] == 0
 
 
+# From Python 3.12 on a fork beside the threads of the server warns.
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_fork_never_shares_a_connection() -> None:
     def send(server: WireServer) -> bool:
         client = client_for_this_thread(allow_private=True)
