@@ -4,7 +4,14 @@
 import sys
 
 # name → (package.module:object, one line of help), in the order of the help.
-COMMANDS: dict[str, tuple[str, str]] = {}
+COMMANDS: dict[str, tuple[str, str]] = {
+    "web": ("core.cli_run:web", "Serve the API, callbacks, docs and health."),
+    "worker": ("core.cli_run:worker", "Run the pumps and the tasks."),
+    "beat": ("core.cli_run:beat", "Ring the timers, and look for work that is due."),
+    "db": ("core.cli_db:db", "Bring the database's schema up, take it back, check it."),
+    "sandbox": ("invoices.sandbox.cli:sandbox", "Run a provider to try Kuvert with."),
+    "task": ("core.cli_task:task", "Send a task by its wire name."),
+}
 
 
 def main() -> int:

@@ -5,6 +5,11 @@ from flask import Flask
 
 def init_app(app: Flask) -> None:
     """Attach the callback tables, routes and tasks to `app`."""
-    from callbacks import models, routes, tasks  # noqa: F401
+    from callbacks import models, routes, services, tasks  # noqa: F401
+    from core import pump
+    from invoices import setup
 
+    pump.register(tasks.CALLBACKS)
+    if services.map_usual_words not in setup.provider_added:
+        setup.provider_added.append(services.map_usual_words)
     app.register_blueprint(routes.bp)

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from celery.beat import Scheduler
+from flask import current_app
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.bell import bell
@@ -38,8 +39,6 @@ class WatchingScheduler(Scheduler):
 
     def _look(self) -> None:
         """Ring for each pump that has something due; a database that is away is looked at later."""
-        from flask import current_app
-
         try:
             with current_app.app_context():
                 due = due_pumps(utcnow())

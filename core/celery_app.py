@@ -12,7 +12,7 @@ from kombu.exceptions import OperationalError
 
 from core.db import database, db
 from core.logs import set_up
-from core.queues import DEAD_EXCHANGE, QUEUE_OF, TaskName, queues
+from core.queues import DEAD_EXCHANGE, DEAD_QUEUE, QUEUE_OF, TaskName, queues
 from core.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ def _settings(settings: Settings) -> dict[str, Any]:
         "timezone": "UTC",
         "enable_utc": True,
         "beat_scheduler": "core.beat:WatchingScheduler",
-        "beat_schedule": _schedule(settings),
+        "beat_schedule": _schedule(),
         "beat_max_loop_interval": 5,
     }
 
@@ -111,7 +111,7 @@ def _refuse_when_blocked(reason: str) -> None:
     raise OperationalError(f"the broker is blocked: {reason}")
 
 
-def _schedule(settings: Settings) -> dict[str, Any]:
+def _schedule() -> dict[str, Any]:
     """Return the fixed timers; beat's watch makes due work move between them."""
     minute = timedelta(seconds=60)
     monday_night = crontab(minute="0", hour="23", day_of_week="1")
@@ -158,8 +158,6 @@ def _mandatory(properties: dict[str, Any] | None = None, **_: object) -> None:
 
 def _declare_dead_letters(celery: Celery) -> None:
     """Declare where what cannot be run ends up, before the queues that point to it."""
-    from core.queues import DEAD_QUEUE
-
     try:
         with celery.connection_for_write() as connection, connection.channel() as channel:
             DEAD_EXCHANGE(channel).declare()

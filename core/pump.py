@@ -14,14 +14,15 @@ from uuid import UUID
 
 from celery import Celery
 from kombu.exceptions import KombuError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table, and_, update
 
 from core import leases
 from core.clock import utcnow
-from core.db import reading, unit_of_work
+from core.db import database, reading, unit_of_work
 from core.errors import UnavailableError
 from core.ids import new_id
 from core.queues import QUEUE_OF, TaskName
+from core.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -46,16 +47,16 @@ class Group:
 class Pump:
     """One kind of work.
 
-    `is_due` is one indexed look-up; `claim(connection, limit, token, until)` sets `due_at` to
-    `until` and the lease token on due rows and returns them in groups; `put_back(connection,
-    token, ids)` makes rows due again that could not be handed out; `before` runs once per run.
+    `table` has `id`, `due_at` and `lease_token`. `is_due` is one indexed look-up;
+    `claim(connection, limit, token, until)` sets `due_at` to `until` and the lease token on due
+    rows and returns them in groups; `before` runs once per run.
     """
 
     pump: TaskName
     work: TaskName
+    table: Table
     is_due: Callable[[Connection, datetime], bool]
     claim: Callable[[Connection, int, UUID, datetime], list[Group]]
-    put_back: Callable[[Connection, UUID, Sequence[UUID]], None]
     before: Callable[[Connection], None] | None = None
 
 
@@ -65,6 +66,12 @@ class Limits:
 
     window: int
     lease: timedelta
+
+
+def limits(settings: Settings) -> Limits:
+    """Return the limits that the settings give."""
+    lease = timedelta(seconds=settings.lease_seconds)
+    return Limits(settings.dispatch_window, lease)
 
 
 _pumps: dict[TaskName, Pump] = {}
@@ -136,9 +143,39 @@ def _publish(pump: Pump, celery: Celery, token: UUID, groups: Sequence[Group]) -
             extra={"task": str(pump.work), "error": str(error) or type(error).__name__},
         )
         with unit_of_work() as connection:
-            pump.put_back(connection, token, [item for batch in batches[sent:] for item in batch])
+            left = [item for batch in batches[sent:] for item in batch]
+            put_back(connection, pump.table, token, left)
         raise UnavailableError("the broker took no work; what was claimed is due again") from error
     return sum(len(batch) for batch in batches)
+
+
+def put_back(connection: Connection, table: Table, token: UUID, ids: Sequence[UUID]) -> None:
+    """Make rows due again that `token` has claimed and nobody has begun."""
+    mine = and_(database().among(table.c.id, ids), table.c.lease_token == token)
+    connection.execute(update(table).where(mine).values(lease_token=None, due_at=utcnow()))
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a message of work asks for: rows that carry `token`, as far as it is still true."""
+
+    token: UUID
+    ids: Sequence[UUID]
+    lease: timedelta
+
+
+def open_message(
+    connection: Connection, pump: Pump, token_or_id: str, ids: list[str] | None, lease: timedelta
+) -> Message | None:
+    """Read a message's arguments; a bare id claims for itself, None when it is not due."""
+    if ids is not None:
+        return Message(UUID(token_or_id), [UUID(item) for item in ids], lease)
+    message = Message(new_id(), [UUID(token_or_id)], lease)
+    table, now = pump.table, utcnow()
+    where = and_(table.c.id == message.ids[0], table.c.due_at <= now)
+    values = {"lease_token": message.token, "due_at": now + lease}
+    is_mine = database().claim(connection, table, where=where, values=values)
+    return message if is_mine else None
 
 
 def _waiting(celery: Celery, queue: str) -> int:

@@ -1,12 +1,14 @@
-"""Invoices: taken in, kept, delivered, and watched until the end."""
+"""Taking invoices in, keeping their documents, and delivering them."""
 
 from flask import Flask
 
 
 def init_app(app: Flask) -> None:
-    """Attach the invoice tables, routes and tasks to `app`, and say who checks API keys."""
-    from core.access import register
-    from invoices import access, models, routes, tasks  # noqa: F401
+    """Attach the invoice tables, routes, tasks and keys to `app`."""
+    from core import access, pump
+    from invoices import models, routes, tasks  # noqa: F401
+    from invoices.access import authenticate
 
-    register(access.authenticate)
+    access.register(authenticate)
+    pump.register(tasks.DELIVERIES)
     app.register_blueprint(routes.bp)

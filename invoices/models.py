@@ -126,7 +126,12 @@ class Invoice(Base):
     __tablename__ = "invoices"
     __table_args__ = (
         UniqueConstraint(
-            "source_id", "seller_key", "number", "type_code", "issue_year", name="uq_invoices_number"
+            "source_id",
+            "seller_key",
+            "number",
+            "type_code",
+            "issue_year",
+            name="uq_invoices_number",
         ),
         UniqueConstraint("source_id", "external_id"),
     )
@@ -207,7 +212,6 @@ class Delivery(Base):
     reason: Mapped[str | None] = mapped_column(String(500))
     state: Mapped[str] = mapped_column(String(20))
     due_at: Mapped[datetime | None]
-    deadline_at: Mapped[datetime | None]
     lease_token: Mapped[UUID | None]
     attempt_count: Mapped[int]
     provider_reference: Mapped[str | None] = mapped_column(String(200))
@@ -245,6 +249,7 @@ class Attempt(Base):
     """One try of a delivery. The row is committed before any byte leaves.
 
     `http_status` and `response` (an excerpt) are the provider's words; `outcome` NULL: under way.
+    `may_have_arrived`: no answer says what became of the request.
     """
 
     __tablename__ = "attempts"
@@ -256,6 +261,7 @@ class Attempt(Base):
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
     outcome: Mapped[str | None] = mapped_column(String(20))
+    may_have_arrived: Mapped[bool]
     http_status: Mapped[int | None]
     provider_reference: Mapped[str | None] = mapped_column(String(200))
     response: Mapped[str | None] = mapped_column(String(2000))

@@ -69,11 +69,12 @@ Index("ix_status_events_feed", StatusEvent.source_id, StatusEvent.id)
 
 
 class SubscriptionState(StrEnum):
-    """Whether a subscription is told."""
+    """Whether a subscription is told. What happens while it is not is parked, unless deleted."""
 
     ACTIVE = "active"
     PAUSED = "paused"
     DISABLED = "disabled"
+    DELETED = "deleted"
 
 
 class Subscription(Base):

@@ -17,6 +17,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
+    Row,
     Table,
     Update,
     bindparam,
@@ -30,7 +31,8 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from core.errors import SettingsError
 
-Row = Mapping[str, object]
+Values = Mapping[str, object]
+"""Column names and what to write in them."""
 
 MODULES = {
     "sqlite": "core.database.sqlite",
@@ -38,7 +40,9 @@ MODULES = {
     "mysql": "core.database.mysql",
     "mariadb": "core.database.mysql",
 }
-EXAMPLES = "postgresql+psycopg://user@host/kuvert, mysql+pymysql://user@host/kuvert or sqlite:///kuvert.db"
+EXAMPLES = (
+    "postgresql+psycopg://user@host/kuvert, mysql+pymysql://user@host/kuvert or sqlite:///kuvert.db"
+)
 
 
 class Database:
@@ -89,7 +93,9 @@ class Database:
 
     # ---- sets of rows ------------------------------------------------------------------------
 
-    def among(self, column: ColumnElement[Any] | Column[Any], values: Iterable[Any]) -> ColumnElement[bool]:
+    def among(
+        self, column: ColumnElement[Any] | Column[Any], values: Iterable[Any]
+    ) -> ColumnElement[bool]:
         """Return the condition that `column` is one of `values`."""
         return column.in_(list(values))
 
@@ -99,7 +105,7 @@ class Database:
         table: Table,
         *,
         where: ColumnElement[bool],
-        values: Row,
+        values: Values,
         order_by: ColumnElement[Any] | None = None,
         limit: int | None = None,
         skip_locked: bool = False,
@@ -111,18 +117,16 @@ class Database:
         """
         raise NotImplementedError
 
-    def insert_new(
-        self, connection: Connection, table: Table, rows: Sequence[Row]
-    ) -> set[UUID]:
+    def insert_new(self, connection: Connection, table: Table, rows: Sequence[Values]) -> set[UUID]:
         """Insert those rows that break no unique rule; return the ids that went in."""
         raise NotImplementedError
 
-    def insert_many(self, connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    def insert_many(self, connection: Connection, table: Table, rows: Sequence[Values]) -> None:
         """Insert rows that all have the same keys, in the engine's quickest way."""
         if rows:
             connection.execute(insert(table), [dict(row) for row in rows])
 
-    def update_many(self, connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    def update_many(self, connection: Connection, table: Table, rows: Sequence[Values]) -> None:
         """Update rows by `id`; all have the same keys. The caller holds their locks."""
         if rows:
             names = [name for name in rows[0] if name != "id"]
@@ -130,7 +134,7 @@ class Database:
 
     def lock(
         self, connection: Connection, table: Table, where: ColumnElement[bool]
-    ) -> list[Any]:
+    ) -> list[Row[Any]]:
         """Read and lock the rows that match, in the order of their ids."""
         statement = select(table).where(where).order_by(table.c.id).with_for_update()
         return list(connection.execute(statement))
@@ -201,7 +205,7 @@ def _update_by_id(table: Table, names: Sequence[str]) -> Update:
     )
 
 
-def _renamed(row: Row) -> dict[str, object]:
+def _renamed(row: Values) -> dict[str, object]:
     """Give a row the parameter names of `_update_by_id`."""
     named = {f"new_{name}": value for name, value in row.items() if name != "id"}
     return {"row_id": row["id"], **named}

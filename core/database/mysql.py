@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import URL, ColumnElement, Connection, Table, select, update
 from sqlalchemy.dialects.mysql import insert
 
-from core.database.base import Database, Row
+from core.database.base import Database, Values
 
 
 class MysqlDatabase(Database):
@@ -44,7 +44,7 @@ class MysqlDatabase(Database):
         table: Table,
         *,
         where: ColumnElement[bool],
-        values: Row,
+        values: Values,
         order_by: ColumnElement[Any] | None = None,
         limit: int | None = None,
         skip_locked: bool = False,
@@ -56,9 +56,7 @@ class MysqlDatabase(Database):
             connection.execute(update(table).where(table.c.id.in_(ids)).values(dict(values)))
         return ids
 
-    def insert_new(
-        self, connection: Connection, table: Table, rows: Sequence[Row]
-    ) -> set[UUID]:
+    def insert_new(self, connection: Connection, table: Table, rows: Sequence[Values]) -> set[UUID]:
         """Leave a row that is there as it is, then ask which of ours went in.
 
         INSERT IGNORE would also swallow values that are too long or out of range.

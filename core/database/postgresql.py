@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
-from core.database.base import Database, Row
+from core.database.base import Database, Values
 
 COPY_FROM_ROWS = 20
 """From this many rows on COPY is quicker than a pipeline of INSERTs."""
@@ -62,7 +62,7 @@ class PostgresqlDatabase(Database):
         table: Table,
         *,
         where: ColumnElement[bool],
-        values: Row,
+        values: Values,
         order_by: ColumnElement[Any] | None = None,
         limit: int | None = None,
         skip_locked: bool = False,
@@ -83,14 +83,12 @@ class PostgresqlDatabase(Database):
         statement = update(table).where(table.c.id == page.c.id).values(dict(values))
         return list(connection.scalars(statement.returning(table.c.id)))
 
-    def insert_new(
-        self, connection: Connection, table: Table, rows: Sequence[Row]
-    ) -> set[UUID]:
+    def insert_new(self, connection: Connection, table: Table, rows: Sequence[Values]) -> set[UUID]:
         """Use INSERT … ON CONFLICT DO NOTHING RETURNING."""
         statement = insert(table).on_conflict_do_nothing().returning(table.c.id)
         return set(connection.scalars(statement, [dict(row) for row in rows]))
 
-    def insert_many(self, connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    def insert_many(self, connection: Connection, table: Table, rows: Sequence[Values]) -> None:
         """Use COPY where there are many rows."""
         if len(rows) < COPY_FROM_ROWS:
             super().insert_many(connection, table, rows)
@@ -110,7 +108,7 @@ class PostgresqlDatabase(Database):
                     ]
                 )
 
-    def update_many(self, connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    def update_many(self, connection: Connection, table: Table, rows: Sequence[Values]) -> None:
         """Use one UPDATE from arrays, one array per column."""
         if not rows:
             return
@@ -144,9 +142,7 @@ class PostgresqlDatabase(Database):
 def _update_from_arrays(table: Table, names: tuple[str, ...]) -> Update:
     """Build UPDATE … FROM unnest(…) once per table and set of columns."""
     types = {name: table.c[name].type for name in names}
-    arrays = [
-        cast(bindparam(name, type_=ARRAY(kind)), ARRAY(kind)) for name, kind in types.items()
-    ]
+    arrays = [cast(bindparam(name, type_=ARRAY(kind)), ARRAY(kind)) for name, kind in types.items()]
     new = (
         func.unnest(*arrays)
         .table_valued(*[column(name, kind) for name, kind in types.items()], name="new")

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Table, event, select, 
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
-from core.database.base import Database, Row
+from core.database.base import Database, Values
 
 BUSY_SECONDS = 10
 
@@ -35,7 +35,7 @@ class SqliteDatabase(Database):
         table: Table,
         *,
         where: ColumnElement[bool],
-        values: Row,
+        values: Values,
         order_by: ColumnElement[Any] | None = None,
         limit: int | None = None,
         skip_locked: bool = False,  # noqa: ARG002 - one writer: nothing is ever locked by another
@@ -45,14 +45,10 @@ class SqliteDatabase(Database):
         statement = update(table).where(table.c.id.in_(page)).values(dict(values))
         return list(connection.scalars(statement.returning(table.c.id)))
 
-    def insert_new(
-        self, connection: Connection, table: Table, rows: Sequence[Row]
-    ) -> set[UUID]:
+    def insert_new(self, connection: Connection, table: Table, rows: Sequence[Values]) -> set[UUID]:
         """Use INSERT … ON CONFLICT DO NOTHING RETURNING, row by row as the driver wants it."""
         statement = insert(table).on_conflict_do_nothing().returning(table.c.id)
-        return {
-            new for row in rows for new in connection.scalars(statement, [dict(row)])
-        }
+        return {new for row in rows for new in connection.scalars(statement, [dict(row)])}
 
     @staticmethod
     def append_only(table: str) -> list[str]:

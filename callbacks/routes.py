@@ -1,0 +1,24 @@
+"""Where providers call back."""
+
+from flask import Blueprint, jsonify, request
+from flask.typing import ResponseReturnValue
+
+from callbacks import inbox
+from core.clock import utcnow
+from core.db import reading
+
+bp = Blueprint("callbacks", __name__)
+
+LARGEST = 256 * 1024
+
+
+@bp.post("/callbacks/<provider>")
+def receive(provider: str) -> ResponseReturnValue:
+    """Store what a provider says; the signature is its authentication."""
+    request.max_content_length = LARGEST
+    body = request.get_data(cache=False)
+    with reading() as connection:
+        sender = inbox.sender(connection, provider)
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        stored = inbox.receive(connection, sender, headers, body, utcnow())
+    return jsonify({"id": str(stored.id)}), 202 if stored.is_new else 200

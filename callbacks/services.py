@@ -1,0 +1,286 @@
+"""Working through callbacks: read, match, rank, apply."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, and_, or_, select, update
+
+from callbacks import schemas
+from callbacks.models import Callback, CallbackState, StatusMapping
+from callbacks.schemas import Said
+from core.bell import ring_after_commit
+from core.clock import utcnow
+from core.db import database
+from core.errors import KuvertError, NotFoundError
+from core.ids import new_id
+from core.pump import Group
+from core.queues import TaskName
+from invoices.models import Delivery, Provider
+from invoices.services.verdicts import VERDICTS, Effect, Verdict, apply_verdicts
+from status.models import Status
+
+CALLBACKS = Callback.__table__
+MAPPINGS = StatusMapping.__table__
+DELIVERIES = Delivery.__table__
+PROVIDERS = Provider.__table__
+
+USUAL_WORDS = {
+    "accepted": Status.SENT,
+    "sent": Status.SENT,
+    "delivered": Status.DELIVERED,
+    "bounced": Status.UNDELIVERABLE,
+    "rejected": Status.UNDELIVERABLE,
+    "undeliverable": Status.UNDELIVERABLE,
+}
+"""What a new provider's words mean until staff say otherwise; any other word is quarantined."""
+
+KEPT_LOOKING = timedelta(days=7)
+FIRST_WAIT = timedelta(seconds=1)
+LONGEST_WAIT = timedelta(hours=1)
+
+
+def has_due(connection: Connection, now: datetime) -> bool:
+    """Return whether any callback is due; one indexed row."""
+    return (
+        connection.execute(select(CALLBACKS.c.id).where(CALLBACKS.c.due_at <= now).limit(1)).first()
+        is not None
+    )
+
+
+def claim(connection: Connection, limit: int, token: UUID, until: datetime) -> list[Group]:
+    """Take due callbacks for `token` until `until`."""
+    ids = database().claim(
+        connection,
+        CALLBACKS,
+        where=CALLBACKS.c.due_at <= utcnow(),
+        values={"lease_token": token, "due_at": until},
+        order_by=CALLBACKS.c.due_at,
+        limit=limit,
+        skip_locked=True,
+    )
+    return [Group(ids)] if ids else []
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """What became of one callback; `due_at` set: it is looked at again then."""
+
+    id: UUID
+    state: CallbackState
+    note: str
+    due_at: datetime | None = None
+    said: Said | None = None
+    delivery_id: UUID | None = None
+
+
+def process(connection: Connection, token: UUID, ids: Sequence[UUID]) -> list[End]:
+    """Work through the callbacks that still carry `token`, in the order in which they came."""
+    mine = and_(database().among(CALLBACKS.c.id, ids), CALLBACKS.c.lease_token == token)
+    rows = database().lock(connection, CALLBACKS, mine)
+    if not rows:
+        return []
+    ends: dict[UUID, End] = {}
+    said = _read_all(connection, rows, ends)
+    matched = _match(connection, rows, said)
+    meanings = _meanings(connection, {row.provider_id for row in rows})
+    verdicts = []
+    for row in rows:
+        if row.id in ends:
+            continue
+        verdict = _verdict(row, said[row.id], matched.get(row.id), meanings)
+        if isinstance(verdict, End):
+            ends[row.id] = verdict
+        else:
+            verdicts.append(verdict)
+    effects = apply_verdicts(connection, verdicts)
+    for verdict in verdicts:
+        row = next(item for item in rows if item.id == verdict.key)
+        ends[row.id] = _ended(row, said[row.id], verdict, effects[verdict.key])
+    _write(connection, rows, ends)
+    _count_hits(connection, rows, said)
+    return [ends[row.id] for row in rows]
+
+
+def _read_all(
+    connection: Connection, rows: Iterable[Row[Any]], ends: dict[UUID, End]
+) -> dict[UUID, Said]:
+    """Read each body; what cannot be read ends here, and is kept."""
+    statement = select(PROVIDERS.c.id, PROVIDERS.c.settings)
+    settings = {row.id: row.settings for row in connection.execute(statement)}
+    said = {}
+    for row in rows:
+        try:
+            said[row.id] = schemas.read(row.body, settings[row.provider_id])
+        except KuvertError as error:
+            note = schemas.why_unreadable(error)
+            ends[row.id] = End(row.id, CallbackState.UNPARSABLE, note)
+    return said
+
+
+def _match(
+    connection: Connection, rows: Iterable[Row[Any]], said: Mapping[UUID, Said]
+) -> dict[UUID, UUID]:
+    """Find each callback's delivery, by dispatch key or by the provider's own reference.
+
+    Only a delivery through the same provider counts: no provider speaks for another.
+    """
+    columns = DELIVERIES.c
+    keys = {item.dispatch_key for item in said.values() if item.dispatch_key}
+    references = {item.reference for item in said.values()}
+    handle = database()
+    statement = select(columns.id, columns.provider_id, columns.provider_reference).where(
+        or_(
+            handle.among(columns.id, keys),
+            and_(
+                handle.among(columns.provider_id, {row.provider_id for row in rows}),
+                handle.among(columns.provider_reference, references),
+            ),
+        )
+    )
+    found: dict[tuple[UUID, object], UUID] = {}
+    for delivery in connection.execute(statement):
+        found[delivery.provider_id, delivery.id] = delivery.id
+        found[delivery.provider_id, delivery.provider_reference] = delivery.id
+    matched = {}
+    for row in rows:
+        item = said.get(row.id)
+        if item is None:
+            continue
+        by_key = found.get((row.provider_id, item.dispatch_key)) if item.dispatch_key else None
+        delivery_id = by_key or found.get((row.provider_id, item.reference))
+        if delivery_id is not None:
+            matched[row.id] = delivery_id
+    return matched
+
+
+def _meanings(connection: Connection, provider_ids: set[UUID]) -> dict[tuple[UUID, str], str]:
+    columns = MAPPINGS.c
+    statement = select(columns.provider_id, columns.provider_status, columns.status).where(
+        database().among(columns.provider_id, provider_ids)
+    )
+    return {
+        (row.provider_id, row.provider_status): row.status for row in connection.execute(statement)
+    }
+
+
+def _verdict(
+    row: Row[Any],
+    said: Said,
+    delivery_id: UUID | None,
+    meanings: Mapping[tuple[UUID, str], str],
+) -> Verdict | End:
+    """Turn a callback into a verdict, or say why it has to wait."""
+    if delivery_id is None:
+        note = f"no delivery with the reference {said.reference}"
+        return End(row.id, CallbackState.ORPHAN, note, _next_look(row), said)
+    status = meanings.get((row.provider_id, said.status.lower()))
+    if status is None:
+        note = f"nobody has said what '{said.status}' means"
+        return End(row.id, CallbackState.UNMAPPED, note, _next_look(row), said, delivery_id)
+    return Verdict(
+        key=row.id,
+        delivery_id=delivery_id,
+        status=Status(status),
+        occurred_at=said.occurred_at,
+        note=": ".join(part for part in (said.status, said.detail) if part),
+    )
+
+
+def _next_look(row: Row[Any]) -> datetime | None:
+    """Return when to look again: soon at first, then hourly, for a week."""
+    now = utcnow()
+    if now - row.received_at > KEPT_LOOKING:
+        return None
+    return now + min(FIRST_WAIT * 2 ** min(row.look_count, 20), LONGEST_WAIT)
+
+
+def _ended(row: Row[Any], said: Said, verdict: Verdict, effect: Effect) -> End:
+    if effect == Effect.EARLY:
+        note = "came before the hand-over was recorded"
+        due_at = _next_look(row)
+        return End(row.id, CallbackState.RECEIVED, note, due_at, said, verdict.delivery_id)
+    state = CallbackState.APPLIED if effect == Effect.APPLIED else CallbackState.IGNORED
+    return End(row.id, state, f"{state}: {verdict.status}", None, said, verdict.delivery_id)
+
+
+def _write(connection: Connection, rows: Iterable[Row[Any]], ends: Mapping[UUID, End]) -> None:
+    now = utcnow()
+    database().update_many(
+        connection, CALLBACKS, [_written(row, ends[row.id], now) for row in rows]
+    )
+
+
+def _written(row: Row[Any], end: End, now: datetime) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "state": str(end.state),
+        "note": end.note[:500],
+        "provider_status": end.said.status if end.said else None,
+        "delivery_id": end.delivery_id,
+        "occurred_at": end.said.occurred_at if end.said else None,
+        "due_at": end.due_at,
+        "lease_token": None,
+        "look_count": row.look_count + 1,
+        "finished_at": None if end.due_at else now,
+    }
+
+
+def _count_hits(
+    connection: Connection, rows: Iterable[Row[Any]], said: Mapping[UUID, Said]
+) -> None:
+    """Count the uses of each mapping; one statement per provider and word."""
+    counts: dict[tuple[UUID, str], int] = {}
+    for row in rows:
+        if row.id in said:
+            word = (row.provider_id, said[row.id].status.lower())
+            counts[word] = counts.get(word, 0) + 1
+    columns = MAPPINGS.c
+    for (provider_id, word), count in sorted(counts.items(), key=str):
+        connection.execute(
+            update(MAPPINGS)
+            .where(columns.provider_id == provider_id, columns.provider_status == word)
+            .values(hits=columns.hits + count)
+        )
+
+
+def map_status(connection: Connection, provider_id: UUID, word: str, status: Status) -> None:
+    """Say what a provider's word means, and look again at what waited for it."""
+    if status not in VERDICTS:
+        raise ValueError(f"a callback cannot make an invoice {status}")
+    columns = MAPPINGS.c
+    same = and_(columns.provider_id == provider_id, columns.provider_status == word.lower())
+    changed = connection.execute(update(MAPPINGS).where(same).values(status=str(status)))
+    if not changed.rowcount:
+        row = {"id": new_id(), "provider_id": provider_id, "provider_status": word.lower()}
+        database().insert_new(connection, MAPPINGS, [{**row, "status": str(status), "hits": 0}])
+    waiting = and_(
+        CALLBACKS.c.provider_id == provider_id, CALLBACKS.c.state == CallbackState.UNMAPPED
+    )
+    connection.execute(update(CALLBACKS).where(waiting).values(due_at=utcnow()))
+    ring_after_commit(TaskName.GET_DUE_CALLBACKS)
+
+
+def map_usual_words(connection: Connection, provider_id: UUID) -> None:
+    """Give a new provider the usual words."""
+    for word, status in USUAL_WORDS.items():
+        map_status(connection, provider_id, word, status)
+
+
+def replay(connection: Connection, callback_id: UUID) -> End:
+    """Work through one callback again, whatever became of it before.
+
+    Raises:
+        NotFoundError: there is no such callback.
+    """
+    token = new_id()
+    again = {"lease_token": token, "due_at": utcnow()}
+    changed = connection.execute(
+        update(CALLBACKS).where(CALLBACKS.c.id == callback_id).values(again)
+    )
+    if not changed.rowcount:
+        raise NotFoundError("no such callback")
+    [end] = process(connection, token, [callback_id])
+    return end

@@ -1,0 +1,34 @@
+"""Background work of the callbacks package."""
+
+from celery import current_app, shared_task
+
+from callbacks import services
+from core import pump
+from core.db import unit_of_work
+from core.queues import TaskName
+from core.settings import current
+
+CALLBACKS = pump.Pump(
+    pump=TaskName.GET_DUE_CALLBACKS,
+    work=TaskName.PROCESS_CALLBACK,
+    table=services.CALLBACKS,
+    is_due=services.has_due,
+    claim=services.claim,
+)
+
+
+@shared_task(name=TaskName.GET_DUE_CALLBACKS.value)
+def get_due_callbacks() -> str:
+    """Hand out the callbacks that are due."""
+    return pump.run(CALLBACKS, current_app, pump.limits(current()))
+
+
+@shared_task(name=TaskName.PROCESS_CALLBACK.value)
+def process_callback(token_or_id: str, ids: list[str] | None = None) -> int:
+    """Work through the callbacks of a batch; a bare id claims for itself. Returns how many."""
+    lease = pump.limits(current()).lease
+    with unit_of_work() as connection:
+        message = pump.open_message(connection, CALLBACKS, token_or_id, ids, lease)
+        if message is None:
+            return 0
+        return len(services.process(connection, message.token, message.ids))

@@ -1,0 +1,85 @@
+"""`manage.py db`: bring the schema up, take it back, say where it stands."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+from sqlalchemy.exc import OperationalError
+
+from core.errors import KuvertError, UnavailableError
+from core.logs import set_up
+from core.settings import current as settings
+
+if TYPE_CHECKING:
+    from core.database import Database
+
+
+@click.group()
+def db() -> None:
+    """Move the database's schema."""
+
+
+@db.command()
+def upgrade() -> None:
+    """Bring the database to the schema of this code."""
+    from core import migrations
+
+    with _database() as database:
+        migrations.upgrade(database)
+        click.echo(f"the database is at {migrations.head()}")
+
+
+@db.command()
+@click.argument("revision")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def downgrade(revision: str, *, yes: bool) -> None:
+    """Take the database back to REVISION; `base` removes every table and what is in it."""
+    from core import migrations
+
+    if not yes:
+        click.confirm(f"Take the database back to {revision}? Data may go", abort=True)
+    with _database() as database:
+        migrations.downgrade(database, revision)
+    click.echo(f"the database is at {revision}")
+
+
+@db.command(name="current")
+def current_revision() -> None:
+    """Print the revision the database is at."""
+    from core import migrations
+
+    with _database() as database, database.single() as connection:
+        click.echo(migrations.current(connection) or "empty")
+
+
+@db.command()
+def check() -> None:
+    """Compare the database with the code; exit 1 when they differ."""
+    from core import migrations
+
+    with _database() as database, database.single() as connection:
+        at, head = migrations.current(connection), migrations.head()
+        if at != head:
+            raise KuvertError(f"the database is at {at or 'nothing'}, the code knows {head}")
+        lines = migrations.differences(connection)
+    if lines:
+        raise KuvertError("the database differs from the models: " + "; ".join(lines))
+    click.echo(f"the database is at {head} and agrees with the code")
+
+
+@contextmanager
+def _database() -> Iterator["Database"]:
+    """Open the database; in one line, without its password, when it cannot be reached."""
+    from core.database import Database
+
+    set_up(settings())
+    database = Database(settings().database_url)
+    try:
+        yield database
+    except OperationalError as error:
+        where = database.url.render_as_string(hide_password=True)
+        reason = str(error.orig).strip().splitlines()[0]
+        raise UnavailableError(f"cannot use {where}: {reason}") from error
+    finally:
+        database.engine.dispose()

@@ -1,0 +1,114 @@
+"""`manage.py web`, `worker` and `beat`: one process each."""
+
+import os
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from core.logs import set_up
+from core.queues import SIGNALS, WORK
+from core.settings import current
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+QUEUES = (*SIGNALS, *WORK)
+EMBEDDED_THREADS = 8
+
+
+@click.command()
+@click.option("--bind", default="127.0.0.1:8000", show_default=True, metavar="HOST:PORT")
+@click.option("--workers", default=2, show_default=True, help="Processes.")
+@click.option("--threads", default=8, show_default=True, help="Threads of each process.")
+@click.option("--embedded", is_flag=True, help="One process without gunicorn, as `up` uses it.")
+def web(bind: str, workers: int, threads: int, *, embedded: bool) -> None:
+    """Serve the API, callbacks, docs and health."""
+    current()
+    _check_bind(bind)
+    if embedded:
+        _serve_embedded(bind)
+        return
+    arguments = [
+        *("gunicorn", "core.wsgi:app", "--bind", bind, "--worker-class", "gthread"),
+        *("--workers", str(workers), "--threads", str(threads), "--graceful-timeout", "25"),
+        *("--keep-alive", "15", "--no-control-socket", "--limit-request-field_size", "16384"),
+    ]
+    os.execv(sys.executable, [sys.executable, "-m", *arguments])  # noqa: S606 - our own arguments
+
+
+def _serve_embedded(bind: str) -> None:
+    """Serve with waitress until the process is told to stop."""
+    import waitress
+
+    from core.app import MAX_BODY, create_app
+
+    set_up(current())
+    waitress.serve(
+        create_app(),
+        listen=bind,
+        threads=EMBEDDED_THREADS,
+        ident=None,
+        # The application refuses what is too large with a problem of its own.
+        max_request_body_size=2 * MAX_BODY,
+        clear_untrusted_proxy_headers=True,
+    )
+
+
+def _check_bind(bind: str) -> None:
+    """Fail in one line when the address is none, is taken or is not allowed."""
+    host, _, port = bind.rpartition(":")
+    if not host or not port.isdigit():
+        raise click.BadParameter(f"{bind!r} is not HOST:PORT", param_hint="--bind")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host.strip("[]"), int(port)))
+        except (OSError, OverflowError) as error:
+            raise click.ClickException(f"cannot listen on {bind}: {error}") from error
+
+
+@click.command()
+@click.option("--queues", help=f"Comma-separated; all when left out: {', '.join(QUEUES)}.")
+@click.option("--concurrency", type=click.IntRange(1, 256), help="Processes or threads.")
+@click.option("--pool", type=click.Choice(["prefork", "threads", "solo"]))
+def worker(queues: str | None, concurrency: int | None, pool: str | None) -> None:
+    """Run the pumps and the tasks."""
+    chosen = _chosen(queues)
+    settings = current()
+    is_folder = settings.broker_url.startswith("filesystem")
+    name = f"{chosen.replace(',', '-') if queues else 'all'}-{os.getpid()}@%h"
+    arguments = [
+        *("worker", "--without-heartbeat", "--without-gossip", "--without-mingle"),
+        *("-n", name, "-Q", chosen, "-l", settings.log_level),
+        *("-c", str(concurrency or (4 if is_folder else 2))),
+        *("-P", pool or ("threads" if is_folder else "prefork")),
+    ]
+    _celery().worker_main(arguments)
+
+
+def _chosen(queues: str | None) -> str:
+    """Check the queues asked for; the order is ours."""
+    if queues is None:
+        return ",".join(QUEUES)
+    asked = [name.strip() for name in queues.split(",") if name.strip()]
+    for name in asked:
+        if name not in QUEUES:
+            message = f"no queue '{name}'; known: {', '.join(QUEUES)}"
+            raise click.BadParameter(message, param_hint="--queues")
+    return ",".join(name for name in QUEUES if name in asked) or ",".join(QUEUES)
+
+
+@click.command()
+def beat() -> None:
+    """Ring the timers, and look for work that is due."""
+    celery = _celery()
+    celery.start(["beat", "-l", current().log_level, "--pidfile="])
+
+
+def _celery() -> "Celery":
+    from core.worker import celery
+
+    return celery

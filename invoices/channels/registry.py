@@ -1,0 +1,16 @@
+"""Which channels there are."""
+
+from invoices.channels import Channel
+from invoices.channels.http import HttpChannel
+from invoices.models import ChannelName
+
+_channels: dict[str, Channel] = {
+    # The sandbox is a provider on HTTP like any other; its name tells test keys where to go.
+    ChannelName.HTTP: HttpChannel(),
+    ChannelName.SANDBOX: HttpChannel(),
+}
+
+
+def get(name: str) -> Channel:
+    """Return the channel called `name`."""
+    return _channels[name]

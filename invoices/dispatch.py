@@ -1,0 +1,62 @@
+"""The work of one message: take a batch, hand it over, record how it ended."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from core.db import unit_of_work
+from core.ids import new_id
+from core.pump import Message
+from invoices.channels import Channel, Envelope, Result
+from invoices.services import attempts, claims, outcomes
+
+RECORD_EVERY = 100
+"""Results are recorded in sets of this many, or when the batch ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A batch on its way: its provider, what the message asked for, and our own token."""
+
+    batch: claims.Batch
+    message: Message
+    own: UUID
+
+
+def send_batch(channel: Channel, batch: claims.Batch, message: Message) -> int:
+    """Hand over the deliveries that still carry the message's token; return how many were tried.
+
+    No transaction is open while the provider answers.
+    """
+    work = Work(batch, message, new_id())
+    results: list[tuple[Envelope, Result]] = []
+    count = 0
+    for end in channel.deliver(batch.route, _envelopes(work)):
+        results.append(end)
+        count += 1
+        if len(results) == RECORD_EVERY or not batch.route.is_idempotent:
+            _record(work, results)
+            results = []
+    _record(work, results)
+    return count
+
+
+def _envelopes(work: Work) -> Iterator[Envelope]:
+    """Begin attempts and yield their envelopes.
+
+    Where the provider honours no key, each attempt is committed right before its own send: a
+    crash then leaves in doubt only what was really under way.
+    """
+    message = work.message
+    ids = message.ids
+    sets = [ids] if work.batch.route.is_idempotent else [[item] for item in ids]
+    for some in sets:
+        with unit_of_work() as connection:
+            begun = attempts.begin(connection, message, work.own, some)
+        yield from begun
+
+
+def _record(work: Work, results: Sequence[tuple[Envelope, Result]]) -> None:
+    if results:
+        with unit_of_work() as connection:
+            outcomes.record(connection, work.batch.provider_id, work.own, results)

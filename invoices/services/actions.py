@@ -1,0 +1,229 @@
+"""What staff and billing systems may do to an invoice that is already here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, select, update
+
+from core.bell import ring_after_commit
+from core.clock import utcnow
+from core.db import database
+from core.errors import ConflictError, InputError, NotFoundError
+from core.ids import new_id
+from core.queues import TaskName
+from invoices.models import Delivery, Invoice, Origin, Provider
+from invoices.services.changes import Move, apply, lock_invoices
+from status.models import Cause, Status
+
+INVOICES = Invoice.__table__
+DELIVERIES = Delivery.__table__
+PROVIDERS = Provider.__table__
+
+MAY_CANCEL = frozenset({Status.HELD, Status.READY, Status.RETRY_WAIT})
+MAY_HOLD = frozenset({Status.READY, Status.RETRY_WAIT})
+MAY_RELEASE = frozenset({Status.HELD})
+MAY_RECONCILE = frozenset({Status.UNKNOWN})
+MAY_RESEND = frozenset(
+    {Status.UNKNOWN, Status.FAILED, Status.UNDELIVERABLE, Status.SENT, Status.DELIVERED}
+)
+NEEDS_CONSENT = frozenset({Status.SENT, Status.DELIVERED})
+"""Sending these again reaches somebody twice; the caller must say that this is meant."""
+
+RECONCILED = frozenset(
+    {Status.SENT, Status.DELIVERED, Status.UNDELIVERABLE, Status.RETRY_WAIT, Status.FAILED}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """Who wants something done, and why. `source_id` None: staff, who may act on any source's."""
+
+    reason: str
+    actor: str
+    cause: Cause
+    source_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Locked:
+    """An invoice and its current delivery, both locked."""
+
+    invoice: Row[Any]
+    delivery: Row[Any]
+
+
+def cancel(connection: Connection, invoice_id: UUID, order: Order) -> str:
+    """Take an invoice out before it goes; a sent one cannot be called back."""
+    locked = _lock(connection, invoice_id, order, "cancelled", MAY_CANCEL)
+    _set(connection, locked, {"state": Status.CANCELLED, "due_at": None, "lease_token": None})
+    return _move(connection, locked, Status.CANCELLED, order)
+
+
+def hold(connection: Connection, invoice_id: UUID, order: Order) -> str:
+    """Keep an invoice back until it is released."""
+    locked = _lock(connection, invoice_id, order, "held", MAY_HOLD)
+    changed = {"state": Status.HELD, "due_at": None, "lease_token": None, "reason": order.reason}
+    _set(connection, locked, changed)
+    return _move(connection, locked, Status.HELD, order)
+
+
+def release(
+    connection: Connection,
+    invoice_id: UUID,
+    order: Order,
+    *,
+    provider: str | None = None,
+    to: str | None = None,
+) -> str:
+    """Let a held invoice go, through another provider or to another address where given.
+
+    Raises:
+        InputError: it has no provider and none is given, or that provider is unknown.
+    """
+    locked = _lock(connection, invoice_id, order, "released", MAY_RELEASE)
+    provider_id = _provider(connection, provider) or locked.delivery.provider_id
+    if provider_id is None:
+        raise InputError.at("/provider", "provider", "the invoice has no provider; name one")
+    changed = {
+        "state": Status.READY,
+        "due_at": utcnow(),
+        "provider_id": provider_id,
+        "recipient": to or locked.delivery.recipient,
+        "reason": order.reason,
+    }
+    _set(connection, locked, changed)
+    return _move(connection, locked, Status.READY, order)
+
+
+def resend(
+    connection: Connection,
+    invoice_id: UUID,
+    order: Order,
+    *,
+    provider: str | None = None,
+    to: str | None = None,
+    confirm: bool = False,
+) -> UUID:
+    """Make a new delivery of the same bytes, with a dispatch key of its own; return it.
+
+    Raises:
+        ConflictError: the invoice is still on its way, or was sent and `confirm` is not given.
+    """
+    locked = _lock(connection, invoice_id, order, "sent again", MAY_RESEND)
+    if locked.invoice.status in NEEDS_CONSENT and not confirm:
+        detail = f"the invoice is {locked.invoice.status}; confirm that it shall go out twice"
+        raise ConflictError(detail)
+    now = utcnow()
+    delivery = _again(locked.delivery, order, now) | {
+        "provider_id": _provider(connection, provider) or locked.delivery.provider_id,
+        "recipient": to or locked.delivery.recipient,
+    }
+    database().insert_many(connection, DELIVERIES, [delivery])
+    connection.execute(
+        update(INVOICES)
+        .where(INVOICES.c.id == invoice_id)
+        .values(current_delivery_id=delivery["id"])
+    )
+    _move(connection, locked, Status.READY, order, delivery_id=delivery["id"])
+    ring_after_commit(TaskName.GET_ACTIVE_INVOICES)
+    return delivery["id"]
+
+
+def reconcile(connection: Connection, invoice_id: UUID, order: Order, status: str) -> str:
+    """Decide an unknown outcome by what somebody has found out.
+
+    `retry_wait` sends the same delivery again with the same dispatch key.
+    """
+    if status not in RECONCILED:
+        known = ", ".join(sorted(RECONCILED))
+        raise InputError.at("/status", "status", f"must be one of {known}")
+    locked = _lock(connection, invoice_id, order, "reconciled", MAY_RECONCILE)
+    due_at = utcnow() if status == Status.RETRY_WAIT else None
+    _set(connection, locked, {"state": status, "due_at": due_at, "reason": order.reason})
+    return _move(connection, locked, status, order)
+
+
+def _lock(
+    connection: Connection, invoice_id: UUID, order: Order, verb: str, allowed: frozenset[Status]
+) -> _Locked:
+    """Lock delivery and invoice, in the order in which dispatch does, and check the state."""
+    handle = database()
+    deliveries = handle.lock(connection, DELIVERIES, DELIVERIES.c.invoice_id == invoice_id)
+    invoice = lock_invoices(connection, [invoice_id]).get(invoice_id)
+    if invoice is None or (order.source_id is not None and invoice.source_id != order.source_id):
+        raise NotFoundError("no such invoice")
+    current = next(item for item in deliveries if item.id == invoice.current_delivery_id)
+    if invoice.status not in allowed:
+        states = ", ".join(sorted(allowed))
+        raise ConflictError(
+            f"the invoice is {invoice.status} and cannot be {verb}; only one that is {states} can"
+        )
+    return _Locked(invoice, current)
+
+
+def _set(connection: Connection, locked: _Locked, changed: dict[str, Any]) -> None:
+    if changed.get("due_at"):
+        ring_after_commit(TaskName.GET_ACTIVE_INVOICES)
+    connection.execute(
+        update(DELIVERIES).where(DELIVERIES.c.id == locked.delivery.id).values(changed)
+    )
+
+
+def _move(
+    connection: Connection,
+    locked: _Locked,
+    to: str,
+    order: Order,
+    *,
+    delivery_id: UUID | None = None,
+) -> str:
+    move = Move(
+        invoice_id=locked.invoice.id,
+        to=to,
+        cause=order.cause,
+        delivery_id=delivery_id or locked.delivery.id,
+        actor=order.actor,
+        note=order.reason,
+    )
+    apply(connection, {locked.invoice.id: locked.invoice}, [move])
+    return to
+
+
+def _provider(connection: Connection, code: str | None) -> UUID | None:
+    """Return the id of a provider by its code; None when none is named."""
+    if code is None:
+        return None
+    found = connection.scalar(select(PROVIDERS.c.id).where(PROVIDERS.c.code == code))
+    if found is None:
+        raise InputError.at("/provider", "provider", f"there is no provider '{code}'")
+    return UUID(str(found))
+
+
+def _again(delivery: Row[Any], order: Order, now: datetime) -> dict[str, Any]:
+    """Return the row of a second delivery of the same document."""
+    return {
+        "id": new_id(),
+        "invoice_id": delivery.invoice_id,
+        "document_id": delivery.document_id,
+        "origin": str(Origin.RESEND),
+        "reason": order.reason,
+        "state": str(Status.READY),
+        "due_at": now,
+        "lease_token": None,
+        "attempt_count": 0,
+        "provider_reference": None,
+        "created_at": now,
+    }
+
+
+VERBS: dict[str, Callable[..., object]] = {
+    "cancel": cancel,
+    "hold": hold,
+    "release": release,
+    "resend": resend,
+    "reconcile": reconcile,
+}
+"""The verbs by their names in the API and on the command line."""

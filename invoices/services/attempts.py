@@ -1,0 +1,121 @@
+"""Beginning attempts: committed before any byte leaves, so that a crash leaves evidence."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, Select, and_, select
+
+from core.clock import utcnow
+from core.db import database
+from core.ids import new_id
+from core.leases import holder_name
+from core.pump import Message
+from invoices.channels import Envelope
+from invoices.models import Attempt, Delivery, Document, Invoice
+from invoices.services.changes import Move, apply, lock_invoices
+from invoices.services.claims import WAITING
+from status.models import Cause, Status
+
+INVOICES = Invoice.__table__
+DOCUMENTS = Document.__table__
+DELIVERIES = Delivery.__table__
+ATTEMPTS = Attempt.__table__
+
+
+def begin(
+    connection: Connection, message: Message, own: UUID, ids: Sequence[UUID]
+) -> list[Envelope]:
+    """Begin an attempt for each delivery that still carries the message's token.
+
+    From then on it carries `own`. The attempts are committed before any byte leaves, so that a
+    crash leaves evidence. A second message with the same token finds nothing.
+    """
+    now = utcnow()
+    columns = DELIVERIES.c
+    mine = and_(
+        database().among(columns.id, ids),
+        columns.lease_token == message.token,
+        columns.state.in_(WAITING),
+    )
+    values = {
+        "state": str(Status.SENDING),
+        "lease_token": own,
+        "due_at": now + message.lease,
+        "attempt_count": columns.attempt_count + 1,
+    }
+    begun = database().claim(connection, DELIVERIES, where=mine, values=values)
+    if not begun:
+        return []
+    rows = connection.execute(_envelopes(begun)).all()
+    attempts = [_attempt_row(row, now) for row in rows]
+    database().insert_many(connection, ATTEMPTS, attempts)
+    _mark_sending(connection, rows)
+    return [_envelope(row, attempt) for row, attempt in zip(rows, attempts, strict=True)]
+
+
+def _envelopes(ids: Sequence[UUID]) -> Select[Any]:
+    """Select what the channels need, with the document's bytes."""
+    return (
+        select(
+            DELIVERIES.c.id,
+            DELIVERIES.c.invoice_id,
+            DELIVERIES.c.attempt_count,
+            DELIVERIES.c.recipient,
+            INVOICES.c.number,
+            DOCUMENTS.c.media_type,
+            DOCUMENTS.c.body,
+        )
+        .join(INVOICES, INVOICES.c.id == DELIVERIES.c.invoice_id)
+        .join(DOCUMENTS, DOCUMENTS.c.id == DELIVERIES.c.document_id)
+        .where(database().among(DELIVERIES.c.id, ids))
+        .order_by(DELIVERIES.c.id)
+    )
+
+
+def _attempt_row(row: Row[Any], now: datetime) -> dict[str, Any]:
+    return {
+        "id": new_id(),
+        "delivery_id": row.id,
+        "number": row.attempt_count,
+        "started_at": now,
+        "finished_at": None,
+        "outcome": None,
+        "may_have_arrived": False,
+        "http_status": None,
+        "provider_reference": None,
+        "response": None,
+        "worker": holder_name(),
+    }
+
+
+def _envelope(row: Row[Any], attempt: Mapping[str, Any]) -> Envelope:
+    return Envelope(
+        delivery_id=row.id,
+        attempt_id=attempt["id"],
+        attempt=row.attempt_count,
+        number=row.number,
+        recipient=row.recipient,
+        media_type=row.media_type,
+        body=row.body,
+    )
+
+
+def _mark_sending(connection: Connection, rows: Sequence[Any]) -> None:
+    """Say `sending` of each invoice whose current delivery has begun."""
+    invoices = lock_invoices(connection, [row.invoice_id for row in rows])
+    apply(
+        connection,
+        invoices,
+        [
+            Move(
+                invoice_id=row.invoice_id,
+                to=Status.SENDING,
+                cause=Cause.DISPATCH,
+                delivery_id=row.id,
+            )
+            for row in rows
+            if invoices[row.invoice_id].current_delivery_id == row.id
+        ],
+    )

@@ -1,0 +1,116 @@
+"""Which deliveries are due, and claiming them for a batch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, or_, select
+
+from core.clock import utcnow
+from core.db import database
+from core.pump import Group
+from invoices.channels import Route
+from invoices.models import Delivery, Provider, ProviderState
+from status.models import Status
+
+DELIVERIES = Delivery.__table__
+PROVIDERS = Provider.__table__
+
+WAITING = (str(Status.READY), str(Status.RETRY_WAIT))
+"""States in which a delivery may be claimed."""
+
+
+def is_open(now: datetime) -> ColumnElement[bool]:
+    """Return the condition that a provider may be given work."""
+    columns = PROVIDERS.c
+    return and_(
+        columns.state != ProviderState.PAUSED,
+        or_(columns.closed_until.is_(None), columns.closed_until <= now),
+    )
+
+
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    """Return the condition that a delivery of the outer query's provider may be claimed.
+
+    A draining provider finishes what it has begun and gets nothing new.
+    """
+    return and_(
+        DELIVERIES.c.provider_id == PROVIDERS.c.id,
+        DELIVERIES.c.due_at <= now,
+        or_(PROVIDERS.c.state != ProviderState.DRAINING, DELIVERIES.c.attempt_count > 0),
+    )
+
+
+def has_due(connection: Connection, now: datetime) -> bool:
+    """Return whether the pump has anything to do; one indexed look per provider."""
+    due = exists(select(DELIVERIES.c.id).where(_is_due(now)))
+    return (
+        connection.execute(select(PROVIDERS.c.id).where(is_open(now), due).limit(1)).first()
+        is not None
+    )
+
+
+def claim(connection: Connection, limit: int, token: UUID, until: datetime) -> list[Group]:
+    """Take due deliveries for `token` until `until`, a fair share from each provider.
+
+    A provider whose breaker has just run out gets one delivery, to see whether it is well again.
+    """
+    now = utcnow()
+    due = exists(select(DELIVERIES.c.id).where(_is_due(now), DELIVERIES.c.state.in_(WAITING)))
+    providers = connection.execute(select(PROVIDERS).where(is_open(now), due)).all()
+    groups = []
+    for provider in providers:
+        share = 1 if provider.closed_until else max(1, limit // len(providers))
+        ids = _claim_of(connection, provider, share, now, {"lease_token": token, "due_at": until})
+        if ids:
+            groups.append(Group(ids))
+    return groups
+
+
+def _claim_of(
+    connection: Connection,
+    provider: Row[Any],
+    limit: int,
+    now: datetime,
+    values: Mapping[str, object],
+) -> list[UUID]:
+    columns = DELIVERIES.c
+    where = and_(
+        columns.provider_id == provider.id, columns.due_at <= now, columns.state.in_(WAITING)
+    )
+    if provider.state == ProviderState.DRAINING:
+        where = and_(where, columns.attempt_count > 0)
+    return database().claim(
+        connection,
+        DELIVERIES,
+        where=where,
+        values=values,
+        order_by=columns.due_at,
+        limit=limit,
+        skip_locked=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Claimed deliveries of one provider; `is_open` False: it must get nothing now."""
+
+    provider_id: UUID
+    route: Route
+    is_open: bool
+
+
+def provider_of(connection: Connection, ids: Sequence[UUID]) -> Batch | None:
+    """Return the provider that the deliveries of one message go to; None when there are none."""
+    now = utcnow()
+    statement = (
+        select(PROVIDERS, case((is_open(now), 1), else_=0).label("may_get_work"))
+        .join(DELIVERIES, DELIVERIES.c.provider_id == PROVIDERS.c.id)
+        .where(DELIVERIES.c.id == ids[0])
+    )
+    row = connection.execute(statement).one_or_none()
+    if row is None:
+        return None
+    return Batch(row.id, Route.of(row), bool(row.may_get_work))

@@ -1,0 +1,340 @@
+"""Taking invoices in: each is stored whole, once, and is due for delivery."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, or_, select
+
+from core.bell import ring_after_commit
+from core.clock import utcnow
+from core.db import database
+from core.errors import ConflictError, Finding, InputError, KuvertError
+from core.ids import new_id
+from core.queues import TaskName
+from invoices.models import (
+    ChannelName,
+    Delivery,
+    Document,
+    Environment,
+    Invoice,
+    Origin,
+    Provider,
+    Source,
+)
+from invoices.values import NewInvoice
+from status import services as history
+from status.models import Cause, Status
+
+INVOICES = Invoice.__table__
+DOCUMENTS = Document.__table__
+DELIVERIES = Delivery.__table__
+PROVIDERS = Provider.__table__
+SOURCES = Source.__table__
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The answer to an invoice; `is_new` False: the same document was accepted before."""
+
+    id: UUID
+    number: str
+    status: str
+    delivery_id: UUID | None
+    is_new: bool
+
+    def to_json(self) -> dict[str, str | None]:
+        """Return the members of the API's answer."""
+        delivery_id = str(self.delivery_id) if self.delivery_id else None
+        return {
+            "id": str(self.id),
+            "number": self.number,
+            "status": self.status,
+            "delivery_id": delivery_id,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Parcel:
+    """The rows of one invoice before they are written."""
+
+    invoice: dict[str, Any]
+    document: dict[str, Any]
+    delivery: dict[str, Any]
+    note: str | None
+
+
+def accept(connection: Connection, source_id: UUID, environment: str, new: NewInvoice) -> Accepted:
+    """Take one invoice.
+
+    Raises:
+        InputError: the provider is unknown or not open to this key.
+        ConflictError: the number or the external id belongs to another document.
+    """
+    [result] = accept_many(connection, source_id, environment, [new])
+    if isinstance(result, KuvertError):
+        raise result
+    return result
+
+
+def accept_many(
+    connection: Connection, source_id: UUID, environment: str, news: Sequence[NewInvoice]
+) -> list[Accepted | KuvertError]:
+    """Take invoices of one source, each all or nothing; answers in the order of `news`.
+
+    Six statements for any number of invoices: header rows that break no unique rule go in, the
+    rest is compared with what is there.
+    """
+    routes = _routes(connection, source_id, news)
+    results: dict[int, Accepted | KuvertError] = {}
+    parcels: dict[int, _Parcel] = {}
+    now = utcnow()
+    for index, new in enumerate(news):
+        try:
+            provider = _provider_for(new, routes, environment)
+        except InputError as error:
+            results[index] = error
+        else:
+            parcels[index] = _pack(source_id, new, provider, now)
+    _store(connection, news, parcels, results)
+    return [results[index] for index in range(len(news))]
+
+
+def _store(
+    connection: Connection,
+    news: Sequence[NewInvoice],
+    parcels: Mapping[int, _Parcel],
+    results: dict[int, Accepted | KuvertError],
+) -> None:
+    """Write the parcels that are new and answer for all of them."""
+    if not parcels:
+        return
+    rows = [parcel.invoice for parcel in parcels.values()]
+    inserted = database().insert_new(connection, INVOICES, rows)
+    fresh = {index: item for index, item in parcels.items() if item.invoice["id"] in inserted}
+    _write(connection, list(fresh.values()))
+    for index, parcel in fresh.items():
+        results[index] = _accepted(parcel)
+    for index, parcel in parcels.items():
+        if index not in fresh:
+            results[index] = _compare(connection, news[index], parcel)
+
+
+def _write(connection: Connection, parcels: Sequence[_Parcel]) -> None:
+    """Write documents, deliveries and first events, and wake the pump."""
+    handle = database()
+    handle.insert_many(connection, DOCUMENTS, [parcel.document for parcel in parcels])
+    handle.insert_many(connection, DELIVERIES, [parcel.delivery for parcel in parcels])
+    history.record(connection, [_first_event(parcel) for parcel in parcels])
+    if any(parcel.delivery["due_at"] for parcel in parcels):
+        ring_after_commit(TaskName.GET_ACTIVE_INVOICES)
+
+
+# ---- where an invoice goes
+
+
+def _routes(
+    connection: Connection, source_id: UUID, news: Sequence[NewInvoice]
+) -> dict[str | None, Row[Any]]:
+    """Return the providers that are named, by code, and the source's own under None."""
+    codes = {new.provider_code for new in news if new.provider_code}
+    own = select(SOURCES.c.provider_id).where(SOURCES.c.id == source_id).scalar_subquery()
+    columns = PROVIDERS.c
+    wanted = columns.id == own
+    if codes:
+        wanted = or_(wanted, columns.code.in_(sorted(codes)))
+    statement = select(columns.id, columns.code, columns.channel, (columns.id == own).label("own"))
+    routes: dict[str | None, Row[Any]] = {}
+    for row in connection.execute(statement.where(wanted)):
+        routes[row.code] = row
+        if row.own:
+            routes[None] = row
+    return routes
+
+
+def _provider_for(
+    new: NewInvoice, routes: Mapping[str | None, Row[Any]], environment: str
+) -> Row[Any] | None:
+    """Return the provider's row; None when neither the invoice nor its source names one."""
+    provider = routes.get(new.provider_code)
+    if provider is None and new.provider_code:
+        message = f"there is no provider '{new.provider_code}'"
+        raise InputError.at("/delivery/provider", "provider", message)
+    is_test = environment == Environment.TEST
+    if provider is not None and is_test and provider.channel != ChannelName.SANDBOX:
+        message = f"a test key may only use the sandbox, and '{provider.code}' is not"
+        raise InputError.at("/delivery/provider", "test-key", message)
+    return provider
+
+
+# ---- rows
+
+
+def _pack(source_id: UUID, new: NewInvoice, provider: Row[Any] | None, now: datetime) -> _Parcel:
+    """Build the rows of one invoice."""
+    note = _why_held(new, provider)
+    status = Status.HELD if note else Status.READY
+    invoice_id, document_id, delivery_id = new_id(), new_id(), new_id()
+    invoice = _invoice_row(source_id, new, now) | {
+        "id": invoice_id,
+        "status": str(status),
+        "current_delivery_id": delivery_id,
+    }
+    document = {
+        "id": document_id,
+        "invoice_id": invoice_id,
+        "role": "original",
+        "media_type": new.media_type,
+        "size": len(new.body),
+        "sha256": sha256(new.body).hexdigest(),
+        "body": new.body,
+    }
+    delivery = {
+        "id": delivery_id,
+        "invoice_id": invoice_id,
+        "document_id": document_id,
+        "provider_id": provider.id if provider else None,
+        "recipient": new.recipient or new.buyer_email,
+        "origin": str(Origin.FIRST),
+        "reason": note,
+        "state": str(status),
+        "due_at": None if note else max(now, new.send_at or now),
+        "lease_token": None,
+        "attempt_count": 0,
+        "provider_reference": None,
+        "created_at": now,
+    }
+    return _Parcel(invoice, document, delivery, note)
+
+
+def _why_held(new: NewInvoice, provider: Row[Any] | None) -> str | None:
+    """Return why the invoice cannot go out as it is; None when it can."""
+    if provider is None:
+        return "no provider: name one in the invoice or set one for its source"
+    if provider.channel == ChannelName.SMTP and not (new.recipient or new.buyer_email):
+        return "no recipient: e-mail needs an address"
+    return None
+
+
+def _invoice_row(source_id: UUID, new: NewInvoice, now: datetime) -> dict[str, Any]:
+    return {
+        "source_id": source_id,
+        "number": new.number,
+        "issue_date": new.issue_date,
+        "issue_year": new.issue_date.year,
+        "type_code": new.type_code,
+        "currency": new.currency,
+        "due_date": new.due_date,
+        "buyer_reference": new.buyer_reference,
+        "seller_key": seller_key(new.seller_name),
+        "seller_name": new.seller_name,
+        "seller_id": new.seller_id,
+        "seller_email": new.seller_email,
+        "buyer_name": new.buyer_name,
+        "buyer_id": new.buyer_id,
+        "buyer_email": new.buyer_email,
+        "buyer_address": new.buyer_address,
+        "payable_amount": new.payable_amount,
+        "tax_amount": new.tax_amount,
+        "line_count": new.line_count,
+        "syntax": str(new.syntax),
+        "customization_id": new.customization_id,
+        "external_id": new.external_id,
+        "labels": dict(new.labels),
+        "status_sequence": 1,
+        "created_at": now,
+    }
+
+
+def seller_key(name: str) -> str:
+    """Return the seller's name without case and spacing, as invoices are told apart by it."""
+    return "".join(name.casefold().split())[:300]
+
+
+def _first_event(parcel: _Parcel) -> history.Change:
+    invoice = parcel.invoice
+    return history.Change(
+        invoice_id=invoice["id"],
+        source_id=invoice["source_id"],
+        number=invoice["number"],
+        external_id=invoice["external_id"],
+        sequence=1,
+        from_status=None,
+        to_status=invoice["status"],
+        cause=Cause.INTAKE,
+        delivery_id=parcel.delivery["id"],
+        note=parcel.note,
+        occurred_at=invoice["created_at"],
+    )
+
+
+def _accepted(parcel: _Parcel) -> Accepted:
+    invoice = parcel.invoice
+    return Accepted(
+        invoice["id"], invoice["number"], invoice["status"], parcel.delivery["id"], is_new=True
+    )
+
+
+# ---- what is there already
+
+COMPARED = {
+    "number": "number",
+    "issue_date": "issue date",
+    "type_code": "type",
+    "seller_name": "seller",
+    "currency": "currency",
+    "payable_amount": "payable amount",
+    "tax_amount": "tax amount",
+    "due_date": "due date",
+    "buyer_name": "buyer",
+    "line_count": "number of lines",
+    "external_id": "external id",
+}
+
+
+def _compare(connection: Connection, new: NewInvoice, parcel: _Parcel) -> Accepted | KuvertError:
+    """Answer for an invoice whose number or external id is taken."""
+    columns = INVOICES.c
+    mine = parcel.invoice
+    same_number = (
+        (columns.seller_key == mine["seller_key"])
+        & (columns.number == mine["number"])
+        & (columns.type_code == mine["type_code"])
+        & (columns.issue_year == mine["issue_year"])
+    )
+    same = same_number
+    if new.external_id is not None:
+        same = or_(same_number, columns.external_id == new.external_id)
+    there = connection.execute(
+        select(INVOICES, DOCUMENTS.c.sha256)
+        .join(DOCUMENTS, (DOCUMENTS.c.invoice_id == columns.id) & (DOCUMENTS.c.role == "original"))
+        .where(columns.source_id == mine["source_id"], same)
+        .order_by(columns.id)
+    ).first()
+    if there is None:
+        return ConflictError(
+            "the same invoice is being taken in right now", headers={"Retry-After": "1"}
+        )
+    if there.sha256 == parcel.document["sha256"]:
+        return Accepted(
+            there.id, there.number, there.status, there.current_delivery_id, is_new=False
+        )
+    return _conflict(there, mine)
+
+
+def _conflict(there: Row[Any], mine: Mapping[str, Any]) -> ConflictError:
+    """Name what differs between the invoice that is there and the one that came."""
+    findings = [
+        Finding(
+            f"/{name}", "differs", f"{label}: {getattr(there, name)} is there, {mine[name]} came"
+        )
+        for name, label in COMPARED.items()
+        if getattr(there, name) != mine[name]
+    ]
+    what = ", ".join(COMPARED[finding.where[1:]] for finding in findings) or "the document's bytes"
+    there_already = f"invoice {there.number} is already here as {there.id}"
+    detail = f"{there_already} with another document: differs in {what}"
+    return ConflictError(detail, findings=findings)

@@ -1,0 +1,51 @@
+"""Background work of the invoices package. Messages carry ids; the work is in services."""
+
+from celery import current_app, shared_task
+
+from core import pump
+from core.clock import utcnow
+from core.db import unit_of_work
+from core.queues import TaskName
+from core.settings import current
+from invoices import dispatch
+from invoices.channels import registry
+from invoices.services import claims, outcomes, totals
+
+DELIVERIES = pump.Pump(
+    pump=TaskName.GET_ACTIVE_INVOICES,
+    work=TaskName.SEND_INVOICE,
+    table=claims.DELIVERIES,
+    is_due=claims.has_due,
+    claim=claims.claim,
+    before=outcomes.settle_lost,
+)
+
+
+@shared_task(name=TaskName.GET_ACTIVE_INVOICES.value)
+def get_active_invoices() -> str:
+    """Hand out the deliveries that are due, and settle those whose worker was lost."""
+    return pump.run(DELIVERIES, current_app, pump.limits(current()))
+
+
+@shared_task(name=TaskName.SEND_INVOICE.value, soft_time_limit=300, time_limit=330)
+def send_invoice(token_or_id: str, ids: list[str] | None = None) -> int:
+    """Send the deliveries of a batch; a bare id claims for itself. Returns how many were tried."""
+    lease = pump.limits(current()).lease
+    with unit_of_work() as connection:
+        message = pump.open_message(connection, DELIVERIES, token_or_id, ids, lease)
+        if message is None:
+            return 0
+        batch = claims.provider_of(connection, message.ids)
+        if batch is None or not batch.is_open:
+            pump.put_back(connection, claims.DELIVERIES, message.token, message.ids)
+            return 0
+    return dispatch.send_batch(registry.get(batch.route.channel), batch, message)
+
+
+@shared_task(name=TaskName.GET_TOTAL_INVOICES.value)
+def get_total_invoices() -> str:
+    """Compute and keep the totals of the last full week; running it again changes nothing else."""
+    week = totals.Week.before(utcnow(), current().timezone)
+    with unit_of_work() as connection:
+        rows = totals.store(connection, week)
+    return f"{week.name}: {len(rows)} totals"

@@ -1,0 +1,201 @@
+"""What becomes of pushes after a try, and of subscriptions that do not answer."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, and_, select, update
+
+from core import retry_after
+from core.bell import ring_after_commit
+from core.clock import utcnow
+from core.db import database
+from core.http import Answer, Failure
+from core.ids import new_id
+from core.queues import TaskName
+from status.models import Push, PushAttempt, PushState, Subscription, SubscriptionState
+from status.services import new_push, wants
+
+PUSHES = Push.__table__
+ATTEMPTS = PushAttempt.__table__
+SUBSCRIPTIONS = Subscription.__table__
+
+PLAN = tuple(
+    timedelta(seconds=seconds)
+    for seconds in (5, 300, 1800, 7200, *(hours * 3600 for hours in (5, 10, 14, 20, 24)))
+)
+"""Waits between tries, about three days in all; then the push is exhausted."""
+
+JITTER = 0.2
+GONE = 410
+TROUBLES = 5
+"""Tries in a row without a 2xx after which a subscriber is left in peace for a while."""
+
+PEACE = timedelta(seconds=30)
+LONGEST_PEACE = timedelta(minutes=5)
+EXCERPT = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """One push on its way, free of the database."""
+
+    id: UUID
+    event_id: UUID
+    attempt: int
+    body: bytes
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """One try and what it means."""
+
+    post: Post
+    status: int | None
+    error: str | None
+    response: str | None
+    retry_after: timedelta | None
+
+    @property
+    def is_done(self) -> bool:
+        """True for a 2xx; a redirect is a failure like any other."""
+        return self.status is not None and 200 <= self.status < 300  # noqa: PLR2004 - RFC 9110 §15.3
+
+
+def record(
+    connection: Connection,
+    subscription_id: UUID,
+    own: UUID,
+    ends: Sequence[tuple[Post, Answer | Failure]],
+) -> None:
+    """Write how the tries ended, for the pushes that still carry our token."""
+    now = utcnow()
+    tries = {post.id: _read(post, end, now) for post, end in ends}
+    where = and_(database().among(PUSHES.c.id, tries), PUSHES.c.lease_token == own)
+    held = database().lock(connection, PUSHES, where)
+    rows = [_after(row, tries[row.id], now) for row in held]
+    database().update_many(connection, PUSHES, rows)
+    database().insert_many(connection, ATTEMPTS, [_attempt(tries[row.id], now) for row in held])
+    _judge(connection, subscription_id, [tries[row.id] for row in held], rows, now)
+
+
+def _read(post: Post, end: Answer | Failure, now: datetime) -> _Try:
+    if isinstance(end, Failure):
+        return _Try(post, None, end.reason[:500], None, None)
+    text = end.body.decode("utf-8", "replace").replace("\x00", " ")[:EXCERPT]
+    error = None if 200 <= end.status < 300 else f"answered {end.status}"  # noqa: PLR2004
+    return _Try(
+        post, end.status, error, text, retry_after.read(end.headers.get("retry-after"), now)
+    )
+
+
+def _after(row: Row[Any], done: _Try, now: datetime) -> dict[str, Any]:
+    """Return the changed columns of a push."""
+    if done.is_done:
+        state, due_at = PushState.DELIVERED, None
+    else:
+        due_at = next_try(now, row.attempt_count, done.retry_after)
+        state = PushState.PENDING if due_at else PushState.EXHAUSTED
+    return {
+        "id": row.id,
+        "state": str(state),
+        "due_at": due_at,
+        "lease_token": None,
+        "finished_at": None if due_at else now,
+    }
+
+
+def next_try(now: datetime, attempts: int, wish: timedelta | None) -> datetime | None:
+    """Return when to try again after `attempts` tries; None when they are used up.
+
+    Retry-After is honoured between one and two of the plan's steps, so that no subscriber can
+    stop or flood us with it.
+    """
+    if attempts > len(PLAN):
+        return None
+    step = PLAN[attempts - 1]
+    if wish is not None:
+        return now + min(max(wish, step), 2 * step)
+    return now + step * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads load
+
+
+def _attempt(done: _Try, now: datetime) -> dict[str, Any]:
+    return {
+        "id": new_id(),
+        "push_id": done.post.id,
+        "number": done.post.attempt,
+        "started_at": done.post.started_at,
+        "finished_at": now,
+        "http_status": done.status,
+        "error": done.error,
+        "response": done.response,
+    }
+
+
+def _judge(
+    connection: Connection,
+    subscription_id: UUID,
+    tries: Sequence[_Try],
+    rows: Sequence[dict[str, Any]],
+    now: datetime,
+) -> None:
+    """Count failures in a row; leave a silent subscriber in peace, disable a gone one."""
+    columns = SUBSCRIPTIONS.c
+    me = columns.id == subscription_id
+    if any(item.is_done for item in tries):
+        well: dict[str, Any] = {"failures": 0, "closed_until": None}
+        connection.execute(update(SUBSCRIPTIONS).where(me, columns.failures > 0).values(well))
+    elif tries:
+        failures = connection.scalar(select(columns.failures).where(me).with_for_update()) or 0
+        failures += len(tries)
+        values = {"failures": failures, "closed_until": _peace_until(failures, now)}
+        connection.execute(update(SUBSCRIPTIONS).where(me).values(values))
+    if any(item.status == GONE for item in tries):
+        disable(connection, subscription_id, "the subscriber answered 410 Gone")
+    elif any(row["state"] == PushState.EXHAUSTED for row in rows):
+        disable(connection, subscription_id, "no push was taken for three days")
+
+
+def _peace_until(failures: int, now: datetime) -> datetime | None:
+    if failures < TROUBLES:
+        return None
+    return now + min(PEACE * 2 ** min(failures // TROUBLES - 1, 10), LONGEST_PEACE)
+
+
+def disable(connection: Connection, subscription_id: UUID, reason: str) -> None:
+    """Stop telling a subscriber, park what waits for it, and tell the source's other ones."""
+    columns = SUBSCRIPTIONS.c
+    values = {"state": str(SubscriptionState.DISABLED), "state_reason": reason}
+    is_active = and_(columns.id == subscription_id, columns.state == SubscriptionState.ACTIVE)
+    if not connection.execute(update(SUBSCRIPTIONS).where(is_active).values(values)).rowcount:
+        return
+    waiting = and_(PUSHES.c.subscription_id == subscription_id, PUSHES.c.state == PushState.PENDING)
+    parked = {"state": str(PushState.PARKED), "due_at": None, "lease_token": None}
+    connection.execute(update(PUSHES).where(waiting).values(parked))
+    _tell_others(connection, subscription_id, reason)
+
+
+def _tell_others(connection: Connection, subscription_id: UUID, reason: str) -> None:
+    columns = SUBSCRIPTIONS.c
+    source = select(columns.source_id).where(columns.id == subscription_id).scalar_subquery()
+    others = connection.execute(
+        select(SUBSCRIPTIONS).where(
+            columns.source_id == source,
+            columns.id != subscription_id,
+            columns.state == SubscriptionState.ACTIVE,
+        )
+    )
+    now, event_id, event_type = utcnow(), new_id(), "subscription.disabled"
+    data = {"subscription_id": str(subscription_id), "reason": reason}
+    rows = [
+        new_push(other, event_id, event_type, data, now=now)
+        for other in others
+        if wants(other.event_types, event_type)
+    ]
+    if rows:
+        database().insert_many(connection, PUSHES, rows)
+        ring_after_commit(TaskName.GET_DUE_STATUSES)

@@ -1,0 +1,176 @@
+"""Pushing events to subscribers: claim, post, record; each try signed afresh."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, exists, or_, select, update
+
+from core.clock import utcnow
+from core.db import database, unit_of_work
+from core.http import Answer, Call, Failure, client_for_this_thread
+from core.ids import new_id
+from core.pump import Group, Message
+from core.settings import Settings
+from core.webhooks import Secret, signed_headers
+from status import push_outcomes
+from status.models import Push, PushState, Subscription, SubscriptionState
+from status.push_outcomes import Post
+from status.signing import live_secrets
+
+PUSHES = Push.__table__
+SUBSCRIPTIONS = Subscription.__table__
+
+CONCURRENCY = 8
+"""Posts to one subscriber that may be under way in one batch."""
+
+TIMEOUT_SECONDS = 15.0
+
+
+def _is_open(now: datetime) -> ColumnElement[bool]:
+    columns = SUBSCRIPTIONS.c
+    return and_(
+        columns.state == SubscriptionState.ACTIVE,
+        or_(columns.closed_until.is_(None), columns.closed_until <= now),
+    )
+
+
+def _with_due(now: datetime) -> ColumnElement[bool]:
+    """Return the condition that a subscription is open and has a push that is due."""
+    mine = and_(PUSHES.c.subscription_id == SUBSCRIPTIONS.c.id, PUSHES.c.due_at <= now)
+    return and_(_is_open(now), exists(select(PUSHES.c.id).where(mine)))
+
+
+def has_due(connection: Connection, now: datetime) -> bool:
+    """Return whether any push is due; one indexed look per subscription."""
+    found = connection.execute(select(SUBSCRIPTIONS.c.id).where(_with_due(now)).limit(1))
+    return found.first() is not None
+
+
+def claim(connection: Connection, limit: int, token: UUID, until: datetime) -> list[Group]:
+    """Take due pushes for `token`, a fair share for each subscription.
+
+    One that has just been left in peace gets a single push, to see whether it is well again.
+    """
+    now = utcnow()
+    columns = SUBSCRIPTIONS.c
+    found = connection.execute(select(columns.id, columns.closed_until).where(_with_due(now))).all()
+    groups = []
+    for row in found:
+        ids = database().claim(
+            connection,
+            PUSHES,
+            where=and_(PUSHES.c.subscription_id == row.id, PUSHES.c.due_at <= now),
+            values={"lease_token": token, "due_at": until},
+            order_by=PUSHES.c.due_at,
+            limit=1 if row.closed_until else max(1, limit // len(found)),
+            skip_locked=True,
+        )
+        if ids:
+            groups.append(Group(ids))
+    return groups
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The subscription of a batch: where to post and what to sign with."""
+
+    id: UUID
+    url: str
+    secrets: Sequence[Secret]
+
+
+def post_batch(message: Message, settings: Settings) -> int:
+    """Post the pushes that still carry the message's token; return how many were tried.
+
+    No transaction is open while the subscriber answers.
+    """
+    own = new_id()
+    with unit_of_work() as connection:
+        posts = _begin(connection, message, own)
+        target = _target(connection, posts, settings)
+    if target is None:
+        return 0
+    ends = list(_send(target, posts, settings))
+    with unit_of_work() as connection:
+        push_outcomes.record(connection, target.id, own, ends)
+    return len(ends)
+
+
+def _begin(connection: Connection, message: Message, own: UUID) -> dict[UUID, Post]:
+    """Take the pushes over from the message; a second message finds nothing."""
+    now = utcnow()
+    columns = PUSHES.c
+    mine = and_(database().among(columns.id, message.ids), columns.lease_token == message.token)
+    values: Mapping[str, Any] = {
+        "lease_token": own,
+        "due_at": now + message.lease,
+        "attempt_count": columns.attempt_count + 1,
+    }
+    ids = database().claim(connection, PUSHES, where=mine, values=values)
+    statement = select(columns.id, columns.event_id, columns.attempt_count, columns.payload).where(
+        database().among(columns.id, ids)
+    )
+    return {
+        row.id: Post(row.id, row.event_id, row.attempt_count, row.payload.encode(), now)
+        for row in connection.execute(statement.order_by(columns.created_at, columns.id))
+    }
+
+
+def _target(
+    connection: Connection, posts: Mapping[UUID, Post], settings: Settings
+) -> Target | None:
+    """Return where the batch goes; None, and the pushes put back, when it must not go now."""
+    if not posts:
+        return None
+    now = utcnow()
+    first = next(iter(posts))
+    row = connection.execute(
+        select(SUBSCRIPTIONS, _is_open(now).label("may_get_work"))
+        .join(PUSHES, PUSHES.c.subscription_id == SUBSCRIPTIONS.c.id)
+        .where(PUSHES.c.id == first)
+    ).one()
+    if not row.may_get_work:
+        _return(connection, row, list(posts))
+        return None
+    return Target(row.id, row.url, live_secrets(row, settings.secret_key, now))
+
+
+def _return(connection: Connection, subscription: Row[Any], ids: Sequence[UUID]) -> None:
+    """Undo `_begin` for a subscription that was closed or stopped in the meantime."""
+    is_stopped = subscription.state != SubscriptionState.ACTIVE
+    values = {
+        "lease_token": None,
+        "due_at": None if is_stopped else subscription.closed_until,
+        "state": str(PushState.PARKED if is_stopped else PushState.PENDING),
+        "attempt_count": PUSHES.c.attempt_count - 1,
+    }
+    connection.execute(update(PUSHES).where(database().among(PUSHES.c.id, ids)).values(values))
+
+
+def _send(
+    target: Target, posts: Mapping[UUID, Post], settings: Settings
+) -> Iterator[tuple[Post, Answer | Failure]]:
+    """Post each push, signed with every live secret at the time of its own try."""
+    client = client_for_this_thread(
+        allow_private=settings.allow_private_targets,
+        timeout_seconds=TIMEOUT_SECONDS,
+        concurrency=CONCURRENCY,
+    )
+    calls = (_call(target, post) for post in posts.values())
+    for call, end in client.send(calls):
+        yield posts[UUID(str(call.key))], end
+
+
+def _call(target: Target, post: Post) -> Call:
+    timestamp = int(utcnow().timestamp())
+    signed = signed_headers(target.secrets, str(post.event_id), timestamp, post.body)
+    return Call(
+        key=post.id,
+        url=target.url,
+        body=post.body,
+        headers=(("Content-Type", "application/json"), ("User-Agent", "Kuvert"), *signed),
+        is_repeatable=True,
+    )
