@@ -1,9 +1,12 @@
 """What providers say back about a delivery."""
 
-from flask import Flask
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 
-def init_app(app: Flask) -> None:
+def init_app(app: "Flask") -> None:
     """Attach the callback tables, routes and tasks to `app`."""
     from callbacks import models, routes, services, tasks  # noqa: F401
     from core import pump

@@ -1,9 +1,12 @@
 """Taking invoices in, keeping their documents, and delivering them."""
 
-from flask import Flask
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 
-def init_app(app: Flask) -> None:
+def init_app(app: "Flask") -> None:
     """Attach the invoice tables, routes, tasks and keys to `app`."""
     from core import access, pump
     from invoices import models, routes, tasks  # noqa: F401
