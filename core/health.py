@@ -7,7 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cache
 from pathlib import Path
 
-from flask import Blueprint, Flask, current_app, jsonify
+from celery import Celery
+from flask import Blueprint, current_app, jsonify
 from flask.typing import ResponseReturnValue
 from kombu.exceptions import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
@@ -36,7 +37,7 @@ def live() -> ResponseReturnValue:
 @bp.get("/readyz")
 def ready() -> ResponseReturnValue:
     """Tell whether database, broker and migrations are as they must be; 503 when one is not."""
-    states = run(checks_of(current_app, database()), LONGEST_SECONDS)
+    states = run(checks_of(current_app.extensions["celery"], database()), LONGEST_SECONDS)
     is_ready = all(state is None for state in states.values())
     parts = {name: _shown(state) for name, state in states.items()}
     answer = jsonify(status="ok" if is_ready else "unavailable", parts=parts)
@@ -54,12 +55,12 @@ def run(checks: Mapping[str, Check], seconds: float) -> dict[str, str | None]:
     return {name: _result(future, seconds) for name, future in running.items()}
 
 
-def checks_of(app: Flask, database: Database) -> dict[str, Check]:
-    """Return the checks of `app`, by name."""
+def checks_of(celery: Celery, database: Database) -> dict[str, Check]:
+    """Return the checks, by name; they run in threads, so they are given all they need."""
     return {
         "database": lambda: _database(database),
         "migrations": lambda: _migrations(database),
-        "broker": lambda: _broker(app),
+        "broker": lambda: _broker(celery),
     }
 
 
@@ -96,8 +97,7 @@ def _head() -> str:
     return migrations.head()
 
 
-def _broker(app: Flask) -> str | None:
-    celery = app.extensions["celery"]
+def _broker(celery: Celery) -> str | None:
     try:
         if celery.conf.broker_url.startswith("filesystem"):
             folder = Path(celery.conf.broker_transport_options["data_folder_in"])

@@ -12,9 +12,9 @@ from core.errors import ConflictError, Finding, InputError
 from core.ids import new_id
 from core.settings import Settings
 from core.targets import LookUp, Target, TargetError, check_url, resolve
-from core.webhooks import derive_secret
 from status.models import Subscription, SubscriptionState
 from status.services import EVENT_TYPES
+from status.signing import secret_of
 
 SUBSCRIPTIONS = Subscription.__table__
 
@@ -169,7 +169,7 @@ def rotate_secret(connection: Connection, found: Row[Any], *, settings: Settings
 
 def secret_text(subscription_id: UUID, number: int, *, settings: Settings) -> str:
     """Return one secret of a subscription as its owner is shown it (`whsec_…`)."""
-    return derive_secret(settings.secret_key, f"subscription:{subscription_id}", number).text
+    return secret_of(subscription_id, number, settings.secret_key).text
 
 
 def _checked(url: str, settings: Settings) -> Target:
