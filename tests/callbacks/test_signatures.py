@@ -31,10 +31,9 @@ def accept(
     profile: SignatureProfile,
     headers: Mapping[str, str],
     *secrets: str,
-    body: bytes = BODY,
     **options: str,
 ) -> str | None:
-    return verify(profile, secrets=secrets, headers=headers, body=body, now=NOW, options=options)
+    return verify(profile, secrets=secrets, headers=headers, body=BODY, now=NOW, options=options)
 
 
 def refusal_of(
