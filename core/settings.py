@@ -132,6 +132,11 @@ def current() -> Settings:
     return Settings.from_environment(os.environ, root=Path(__file__).resolve().parents[1])
 
 
+def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment for a child process: that of this process and `extra`."""
+    return {**os.environ, **extra}
+
+
 class _Reader:
     """Gives settings their values and collects what is wrong, by name."""
 
