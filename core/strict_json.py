@@ -182,7 +182,7 @@ def _read_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _read_int(text: str) -> int:
-    if len(text) > MAX_INTEGER_DIGITS:
+    if len(text.lstrip("-")) > MAX_INTEGER_DIGITS:
         raise _BadNumberError(f"not a number of at most {MAX_INTEGER_DIGITS} digits")
     return int(text)
 
