@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 from celery.beat import Scheduler
-from flask import current_app
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.bell import bell
@@ -40,7 +39,7 @@ class WatchingScheduler(Scheduler):
     def _look(self) -> None:
         """Ring for each pump that has something due; a database that is away is looked at later."""
         try:
-            with current_app.app_context():
+            with self.app.flask_app.app_context():
                 due = due_pumps(utcnow())
         except SQLAlchemyError as error:
             logger.warning("cannot look for due work", extra={"error": str(error).splitlines()[0]})

@@ -31,6 +31,7 @@ def init_celery(app: Flask, settings: Settings) -> Celery:
                 return self.run(*args, **kwargs)
 
     celery = Celery("kuvert", task_cls=ContextTask)
+    celery.flask_app = app  # beat has no task around it and asks for its context itself
     celery.conf.update(_settings(settings))
     celery.set_default()
     app.extensions["celery"] = celery

@@ -26,6 +26,7 @@ Found = tuple[str, ...] | str  # addresses, or why there are none
 Resolver = Callable[[Target], tuple[str, ...]]
 
 _LONGEST_WAIT_SECONDS = 1.0
+_PAUSE_SECONDS = 0.25
 _KEPT_PER_SLOT = 2
 
 
@@ -91,12 +92,15 @@ class HttpClient:
         self._is_sending = False
         _alive.add(self)
 
-    def send(self, calls: Iterable[Call]) -> Iterator[tuple[Call, Outcome]]:
+    def send(
+        self, calls: Iterable[Call], *, on_pause: Callable[[], object] | None = None
+    ) -> Iterator[tuple[Call, Outcome]]:
         """Send the calls and yield each with its outcome, in the order in which they end.
 
         Takes from `calls` only what it can begin at once, and never more than `concurrency`
         calls are under way. When `calls` raises, what is under way is finished and yielded
-        first. Closing the iterator early drops the calls under way.
+        first. Closing the iterator early drops the calls under way. `on_pause` is called about
+        four times a second while calls are under way and none of them ends.
 
         Raises:
             RuntimeError: another `send` of this client is not finished.
@@ -106,7 +110,7 @@ class HttpClient:
         self._is_sending = True
         sending = _Sending(self, iter(calls))
         try:
-            yield from sending.outcomes()
+            yield from sending.outcomes(on_pause)
         finally:
             sending.drop()
             self._is_sending = False
@@ -160,12 +164,15 @@ class _Sending:
         self._look_ups: dict[Place, _LookUp] = {}
         self._resolved: queue.SimpleQueue[tuple[Place, Found]] = queue.SimpleQueue()
 
-    def outcomes(self) -> Iterator[tuple[Call, Outcome]]:
+    def outcomes(self, on_pause: Callable[[], object] | None) -> Iterator[tuple[Call, Outcome]]:
         """Run until every call has ended; then raise what the iterator of calls raised."""
+        longest_wait = _LONGEST_WAIT_SECONDS if on_pause is None else _PAUSE_SECONDS
         while True:
             has_more = self._has_room() and self._start_next()
             if self._under_way or self._look_ups:
-                self._turn(0.0 if has_more else _LONGEST_WAIT_SECONDS)
+                self._turn(0.0 if has_more else longest_wait)
+            if on_pause is not None and not has_more and not self._ended:
+                on_pause()
             while self._ended:
                 yield self._ended.popleft()
             if self._calls is None and not self._under_way and not self._look_ups:

@@ -11,7 +11,7 @@ from invoices.channels import Channel, Envelope, Result
 from invoices.services import attempts, claims, outcomes
 
 RECORD_EVERY = 100
-"""Results are recorded in sets of this many, or when the batch ends."""
+"""Results are recorded in sets of this many, when nothing ends for a moment, and at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +31,17 @@ def send_batch(channel: Channel, batch: claims.Batch, message: Message) -> int:
     work = Work(batch, message, new_id())
     results: list[tuple[Envelope, Result]] = []
     count = 0
-    for end in channel.deliver(batch.route, _envelopes(work)):
+
+    def record() -> None:
+        _record(work, results)
+        results.clear()
+
+    for end in channel.deliver(batch.route, _envelopes(work), record):
         results.append(end)
         count += 1
         if len(results) == RECORD_EVERY or not batch.route.is_idempotent:
-            _record(work, results)
-            results = []
-    _record(work, results)
+            record()
+    record()
     return count
 
 

@@ -56,6 +56,7 @@ class Database:
     driver: ClassVar[str]
     package: ClassVar[str]
     needs_server: ClassVar[bool] = True
+    single_options: ClassVar[dict[str, Any]] = {"isolation_level": "AUTOCOMMIT"}
     url: URL
     engine: Engine
 
@@ -68,7 +69,7 @@ class Database:
     def __init__(self, url: str | URL) -> None:
         self.url = self._complete(_parse(url))
         self.engine = self._make_engine()
-        self._single = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._single = self.engine.execution_options(**self.single_options)
         self.prepare(self.engine)
 
     # ---- connections -------------------------------------------------------------------------

@@ -23,6 +23,9 @@ class SqliteDatabase(Database):
     driver: ClassVar[str] = "sqlite+pysqlite"
     package: ClassVar[str] = "python with the sqlite3 module"
     needs_server: ClassVar[bool] = False
+    # Without a BEGIN of ours the driver commits each statement; SQLAlchemy's AUTOCOMMIT would
+    # leave the BEGIN in and roll back what was written when the connection is given back.
+    single_options: ClassVar[dict[str, Any]] = {"kuvert_single": True}
 
     def prepare(self, engine: Engine) -> None:
         """Let us, not the driver, begin transactions, and set the file's modes."""
@@ -80,7 +83,10 @@ def _on_connect(connection: DBAPIConnection, _record: object) -> None:
 
 
 def _on_begin(connection: Connection) -> None:
-    is_write = connection.get_execution_options().get("kuvert_write")
+    options = connection.get_execution_options()
+    if options.get("kuvert_single"):
+        return
+    is_write = options.get("kuvert_write")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
 
 

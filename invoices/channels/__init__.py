@@ -1,6 +1,6 @@
 """Delivery channels: what is handed over, how it ended, and one module per channel."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
@@ -76,10 +76,11 @@ class Channel(Protocol):
     """A way to hand invoices over."""
 
     def deliver(
-        self, route: Route, envelopes: Iterable[Envelope]
+        self, route: Route, envelopes: Iterable[Envelope], on_pause: Callable[[], object]
     ) -> Iterator[tuple[Envelope, Result]]:
         """Hand each envelope over once and yield how it ended, in any order.
 
+        Calls `on_pause` now and then while nothing ends, so that what has ended can be recorded.
         Pulls from `envelopes` only when it can start the next one at once: what has not been
         pulled has not been sent. Raises nothing for what a single hand-over can meet.
         """

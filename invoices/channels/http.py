@@ -1,6 +1,6 @@
 """The channel `http`: the document as the body of a POST to the provider's URL."""
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 
 from core import pointers, retry_after, strict_json
 from core.clock import utcnow
@@ -26,7 +26,7 @@ class HttpChannel:
     """Hands documents over to a provider's HTTP API, many at a time over kept connections."""
 
     def deliver(
-        self, route: Route, envelopes: Iterable[Envelope]
+        self, route: Route, envelopes: Iterable[Envelope], on_pause: Callable[[], object]
     ) -> Iterator[tuple[Envelope, Result]]:
         """Send each envelope once; what the answer means is CONTRACTS, "To a provider"."""
         try:
@@ -41,7 +41,8 @@ class HttpChannel:
             concurrency=route.concurrency,
         )
         sent: dict[Hashable, Envelope] = {}
-        for call, end in client.send(_calls(route, envelopes, auth, sent)):
+        calls = _calls(route, envelopes, auth, sent)
+        for call, end in client.send(calls, on_pause=on_pause):
             yield sent.pop(call.key), read_end(route, end)
 
 
