@@ -10,11 +10,13 @@ _NAMES = (
 )
 _TELLING = re.compile(_NAMES, re.IGNORECASE)
 
+# What to look for, only in texts that hold one of the characters it needs, which is much faster.
 # Every repetition is bounded: text from outside must not make the search slow.
 _IN_TEXT = (
     # scheme://user:password@host. A number up to the next slash is a port, not a password.
     # The password may hold @ and /, as written by hand: the last @ before the host counts.
     (
+        "@",
         re.compile(
             r"""(://[^\s/@:?#"'<>]{0,256}:)(?!\d{1,5}(?:[/?#\s]|$))"""
             r"""[^\s"'<>]{0,256}?@(?![^\s"'<>/]{0,256}@)"""
@@ -22,11 +24,16 @@ _IN_TEXT = (
         rf"\1{MASK}@",
     ),
     # Kuvert's own keys and the secrets of Standard Webhooks.
-    (re.compile(r"\b(kv_(?:live|test)_[A-Za-z0-9]{1,32}_)[\w-]{1,256}"), rf"\1{MASK}"),
-    (re.compile(r"\b(whs(?:ec|k)_)[\w+/=-]{1,512}"), rf"\1{MASK}"),
-    (re.compile(r"\b(Bearer|Basic)\s{1,4}[\w.~+/=-]{8,4096}", re.IGNORECASE), rf"\1 {MASK}"),
+    ("_", re.compile(r"\b(kv_(?:live|test)_[A-Za-z0-9]{1,32}_)[\w-]{1,256}"), rf"\1{MASK}"),
+    ("_", re.compile(r"\b(whs(?:ec|k)_)[\w+/=-]{1,512}"), rf"\1{MASK}"),
+    (
+        " ",
+        re.compile(r"\b(Bearer|Basic) {1,4}[\w.~+/=-]{8,4096}", re.IGNORECASE),
+        rf"\1 {MASK}",
+    ),
     # password=… in a query and "password": "…" in JSON; prose such as "token: expired" stays.
     (
+        "=:",
         re.compile(
             rf"""\b([\w-]{{0,40}}(?:{_NAMES})[\w-]{{0,40}}(?:=|["']\s{{0,4}}:\s{{0,4}}["']?))"""
             r"""[^\s"'&,;]{1,4096}""",
@@ -44,6 +51,7 @@ def is_telling(key: str) -> bool:
 
 def redact(text: str) -> str:
     """Return `text` with passwords in URLs, keys and tokens of known shapes masked."""
-    for pattern, replacement in _IN_TEXT:
-        text = pattern.sub(replacement, text)
+    for needed, pattern, replacement in _IN_TEXT:
+        if any(character in text for character in needed):
+            text = pattern.sub(replacement, text)
     return text

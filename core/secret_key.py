@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from core.errors import KuvertError
@@ -62,8 +63,8 @@ def _write(path: Path, text: str) -> None:
 
 
 def _owner_hint(path: Path) -> str:
-    """Say who owns the file, which explains most refusals; nothing when that is unknown."""
-    try:
-        return f" (the file belongs to {path.owner()})"
-    except (OSError, KeyError, NotImplementedError):
-        return ""
+    """Say whose the file or its folder is, which explains most refusals; nothing if unknown."""
+    for place in (path, path.parent):
+        with suppress(OSError, KeyError, NotImplementedError):
+            return f" ({place} belongs to {place.owner()})"
+    return ""
