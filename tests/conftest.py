@@ -1,0 +1,136 @@
+"""Fixtures of all tests: one application per engine, an empty database for each test."""
+
+import os
+from collections.abc import Iterator
+from contextvars import Context
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from apiflask import APIFlask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from core import settings as settings_module
+from core.app import create_app
+from core.db import database, db
+from tests.support import factories
+from tests.support.databases import ENGINES, Wipe, new_database
+from tests.support.environment import ENVIRON, make_settings
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a run choose the engines."""
+    parser.addoption(
+        "--databases",
+        default="",
+        help=f"engines for all tests, of {','.join(ENGINES)}; by default those marked"
+        " every_database run on all and the rest on SQLite",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare our marker."""
+    config.addinivalue_line("markers", "every_database: runs on each engine that is here")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that uses the database once per engine."""
+    if "engine" not in metafunc.fixturenames:
+        return
+    chosen = metafunc.config.getoption("--databases")
+    is_for_all = metafunc.definition.get_closest_marker("every_database")
+    engines = chosen.split(",") if chosen else ENGINES if is_for_all else ENGINES[:1]
+    metafunc.parametrize("engine", engines, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder that Kuvert lives in; whoever reads the settings afresh finds it too."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name in settings_module.NAMES]:
+            patch.delenv(name)
+        for name, value in {**ENVIRON, "KUVERT_HOME": str(folder)}.items():
+            patch.setenv(name, value)
+        settings_module.current.cache_clear()
+        yield folder
+    settings_module.current.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def engine(request: pytest.FixtureRequest) -> str:
+    """The name of the database engine that the test runs on."""
+    return str(request.param)
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """What the tests of one engine share."""
+
+    app: APIFlask
+    database_url: str
+    wipe: Wipe
+
+
+@pytest.fixture(scope="session")
+def stage(engine: str, home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Stage]:
+    """Build the application of an engine once."""
+    with new_database(engine, tmp_path_factory.mktemp(engine)) as (url, wipe):
+        app = create_app(make_settings(home, DATABASE_URL=url))
+        app.testing = True
+        app.test_client_class = Client
+        yield _Stage(app, url, wipe)
+        with app.app_context():
+            database().engine.dispose()
+
+
+@pytest.fixture
+def database_url(stage: _Stage) -> str:
+    """Where the database of the test is."""
+    return stage.database_url
+
+
+@pytest.fixture
+def app(stage: _Stage) -> Iterator[APIFlask]:
+    """The application, inside its context, over an empty database."""
+    with stage.app.app_context():
+        db.session.remove()
+        database().engine.dispose()
+        stage.wipe()
+        yield stage.app
+        db.session.remove()
+
+
+@pytest.fixture
+def client(app: APIFlask) -> FlaskClient:
+    """An HTTP client that sends no key."""
+    return app.test_client()
+
+
+@pytest.fixture
+def source(app: APIFlask) -> factories.SourceWithKey:
+    """A test source whose invoices go to the sandbox, and its key."""
+    return factories.add_source("erp")
+
+
+@pytest.fixture
+def api_key(source: factories.SourceWithKey) -> str:
+    """The key of `source`."""
+    return source.key
+
+
+@pytest.fixture
+def api(app: APIFlask, api_key: str) -> FlaskClient:
+    """An HTTP client that sends the key of `source`."""
+    return factories.client_of(app, api_key)
+
+
+class Client(FlaskClient):
+    """Sends each request outside the test's own context, as a server would get it."""
+
+    def open(self, *args: Any, **kwargs: Any) -> TestResponse:  # noqa: ANN401
+        """Send one request."""
+        return Context().run(partial(super().open, *args, **kwargs))

@@ -1,0 +1,105 @@
+"""A database of its own for each run of the tests, on every engine that is here."""
+
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, inspect, text
+from sqlalchemy.exc import OperationalError
+
+from core import migrations
+from core.database import Database
+from tests.support.data import missing
+
+ENGINES = ("sqlite", "postgresql", "mysql")
+SERVERS = {
+    "postgresql": ("postgresql+psycopg://root@127.0.0.1:5432", "postgres", "PostgreSQL"),
+    "mysql": ("mysql+pymysql://root@127.0.0.1:3306", "mysql", "MySQL or MariaDB"),
+}
+"""Per engine: where it listens, a database that is always there, its name."""
+
+Wipe = Callable[[], None]
+
+
+@contextmanager
+def new_database(engine: str, folder: Path) -> Iterator[tuple[str, Wipe]]:
+    """Make a migrated database; yields its URL and what empties it, then drops it."""
+    if engine == "sqlite":
+        yield _new_file(folder)
+        return
+    server, always_there, name = SERVERS[engine]
+    own = f"kuvert_test_{secrets.token_hex(6)}"
+    admin = create_engine(f"{server}/{always_there}", isolation_level="AUTOCOMMIT")
+    _require(admin, name)
+    _run(admin, f"CREATE DATABASE {own}")
+    url = f"{server}/{own}"
+    inside = create_engine(url, isolation_level="AUTOCOMMIT")
+    try:
+        _migrate(url)
+        yield url, _wiper(engine, inside)
+    finally:
+        inside.dispose()
+        _run(admin, f"DROP DATABASE {own}" + (" WITH (FORCE)" if engine == "postgresql" else ""))
+        admin.dispose()
+
+
+def _require(admin: Engine, name: str) -> None:
+    try:
+        admin.connect().close()
+    except OperationalError:
+        missing(f"{name} on {admin.url.host}:{admin.url.port}", "make services")
+
+
+def _run(engine: Engine, statement: str) -> None:
+    with engine.connect() as connection:
+        connection.exec_driver_sql(statement)
+
+
+def _migrate(url: str) -> None:
+    database = Database(url)
+    migrations.upgrade(database)
+    database.engine.dispose()
+
+
+def _new_file(folder: Path) -> tuple[str, Wipe]:
+    """SQLite: a file that is put back as it was after the migration."""
+    path, template = folder / "kuvert.db", folder / "template.db"
+    _migrate(f"sqlite:///{template}")
+
+    def wipe() -> None:
+        for ending in ("-wal", "-shm"):
+            path.with_name(path.name + ending).unlink(missing_ok=True)
+        shutil.copyfile(template, path)
+
+    wipe()
+    return f"sqlite:///{path}", wipe
+
+
+def _wiper(engine: str, own: Engine) -> Wipe:
+    """A server: rows go, append-only or not; only the owner of the database can do this."""
+    tables = [name for name in inspect(own).get_table_names() if name != "alembic_version"]
+    begin, end, delete = {
+        "postgresql": (
+            "SET session_replication_role = replica",
+            "SET session_replication_role = origin",
+            "DELETE FROM",
+        ),
+        "mysql": ("SET foreign_key_checks = 0", "SET foreign_key_checks = 1", "TRUNCATE TABLE"),
+    }[engine]
+
+    def wipe() -> None:
+        with own.connect() as connection:
+            connection.execute(text(begin))
+            for table in _filled(connection, tables):
+                connection.execute(text(f"{delete} {table}"))
+            connection.execute(text(end))
+
+    return wipe
+
+
+def _filled(connection: Connection, tables: list[str]) -> list[str]:
+    """Return the tables with rows in them; emptying an empty one takes its time too."""
+    parts = [f"SELECT '{table}' WHERE EXISTS (SELECT 1 FROM {table})" for table in tables]  # noqa: S608
+    return list(connection.scalars(text(" UNION ALL ".join(parts))))
