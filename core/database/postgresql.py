@@ -11,6 +11,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Table,
+    TableValuedAlias,
     Update,
     any_,
     bindparam,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.sql.dml import ReturningInsert
 
 from core.database.base import Database, Values
 
@@ -84,9 +86,12 @@ class PostgresqlDatabase(Database):
         return list(connection.scalars(statement.returning(table.c.id)))
 
     def insert_new(self, connection: Connection, table: Table, rows: Sequence[Values]) -> set[UUID]:
-        """Use INSERT … ON CONFLICT DO NOTHING RETURNING."""
-        statement = insert(table).on_conflict_do_nothing().returning(table.c.id)
-        return set(connection.scalars(statement, [dict(row) for row in rows]))
+        """Use INSERT … ON CONFLICT DO NOTHING RETURNING; from arrays where there are many."""
+        if len(rows) < COPY_FROM_ROWS:
+            statement = insert(table).on_conflict_do_nothing().returning(table.c.id)
+            return set(connection.scalars(statement, [dict(row) for row in rows]))
+        names = tuple(rows[0])
+        return set(connection.scalars(_insert_from_arrays(table, names), _arrays(rows, names)))
 
     def insert_many(self, connection: Connection, table: Table, rows: Sequence[Values]) -> None:
         """Use COPY where there are many rows."""
@@ -113,8 +118,7 @@ class PostgresqlDatabase(Database):
         if not rows:
             return
         names = tuple(rows[0])
-        arrays = {name: [row[name] for row in rows] for name in names}
-        connection.execute(_update_from_arrays(table, names), arrays)
+        connection.execute(_update_from_arrays(table, names), _arrays(rows, names))
 
     @staticmethod
     def append_only(table: str) -> list[str]:
@@ -138,18 +142,37 @@ class PostgresqlDatabase(Database):
         ]
 
 
+def _arrays(rows: Sequence[Values], names: Sequence[str]) -> dict[str, list[object]]:
+    """Turn rows into one array per column, under the parameter names of `_unnested`."""
+    return {f"all_{name}": [row[name] for row in rows] for name in names}
+
+
+def _unnested(table: Table, names: Sequence[str]) -> TableValuedAlias:
+    """Return arrays of the columns' types as a table called `new`."""
+    types = {name: table.c[name].type for name in names}
+    arrays = [
+        cast(bindparam(f"all_{name}", type_=ARRAY(kind)), ARRAY(kind))
+        for name, kind in types.items()
+    ]
+    columns = [column(name, kind) for name, kind in types.items()]
+    return func.unnest(*arrays).table_valued(*columns, name="new").render_derived()
+
+
 @lru_cache(maxsize=64)
 def _update_from_arrays(table: Table, names: tuple[str, ...]) -> Update:
     """Build UPDATE … FROM unnest(…) once per table and set of columns."""
-    types = {name: table.c[name].type for name in names}
-    arrays = [cast(bindparam(name, type_=ARRAY(kind)), ARRAY(kind)) for name, kind in types.items()]
-    new = (
-        func.unnest(*arrays)
-        .table_valued(*[column(name, kind) for name, kind in types.items()], name="new")
-        .render_derived()
-    )
+    new = _unnested(table, names)
     changed = {name: new.c[name] for name in names if name != "id"}
     return update(table).where(table.c.id == new.c.id).values(changed)
+
+
+@lru_cache(maxsize=64)
+def _insert_from_arrays(table: Table, names: tuple[str, ...]) -> ReturningInsert[Any]:
+    """Build INSERT … SELECT FROM unnest(…) once per table and set of columns."""
+    new = _unnested(table, names)
+    source = select(*(new.c[name] for name in names))
+    statement = insert(table).from_select(list(names), source)
+    return statement.on_conflict_do_nothing().returning(table.c.id)
 
 
 def _processors(connection: Connection, table: Table, names: Sequence[str]) -> list[Any]:
