@@ -3,6 +3,7 @@
 No real invoice has a document type declaration, and nearly every attack on an XML parser needs
 one, so it is refused by the same parser that would read it, at the moment it meets the name of
 the declaration and before it looks inside. A scan of the bytes would have to guess the encoding.
+The finished tree is asked once more, should the parser ever see two things in the same bytes.
 """
 
 import re

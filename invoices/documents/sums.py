@@ -149,7 +149,7 @@ def _sums(
     words = "the total without tax plus the tax"
     yield "BR-CO-15", paths.tax_inclusive, t.tax_inclusive, expected, words
     expected = None if t.tax_inclusive is None else t.tax_inclusive - t.prepaid + t.rounding
-    words = "the total with tax less what is prepaid plus rounding"
+    words = "the total with tax less prepaid plus rounding"
     yield "BR-CO-16", paths.payable, t.payable, expected, words
 
 
