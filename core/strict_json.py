@@ -16,6 +16,7 @@ from core.errors import Finding, TooLargeError, UnreadableError
 
 MAX_DEPTH: Final = 50
 MAX_INTEGER_DIGITS: Final = 30
+MAX_KEYS: Final = 1_000
 MAX_ITEMS: Final = 1_000
 
 _BOM: Final = b"\xef\xbb\xbf"
@@ -41,8 +42,9 @@ def loads(body: bytes) -> object:
     """Read one JSON document: dict, list, str, int, JsonFloat, bool or None.
 
     Raises:
-        UnreadableError: empty, not UTF-8, not JSON (RFC 8259), a repeated key, nested deeper
-            than 50, NaN or Infinity, a float beyond IEEE 754, an integer of over 30 digits.
+        UnreadableError: empty, not UTF-8, not JSON (RFC 8259), a repeated key, over 1,000 keys in
+            one object, nested deeper than 50, NaN or Infinity, a float beyond IEEE 754, an
+            integer of over 30 digits.
     """
     text = _text_of(body)
     try:
@@ -174,6 +176,8 @@ def _skip_space(text: str, position: int) -> int:
 
 
 def _read_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    if len(pairs) > MAX_KEYS:
+        raise UnreadableError(f"Too many keys in one object: at most {MAX_KEYS:,}")
     found = dict(pairs)
     if len(found) != len(pairs):
         twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]

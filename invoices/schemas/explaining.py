@@ -20,6 +20,8 @@ from invoices.schemas.totals import amount_form, check_dates, check_sums
 _Part = TypeVar("_Part", bound=BaseModel)
 
 _MAX_NAME: Final = 60
+# pydantic lists all or nothing, and a hostile body can break a million rules.
+_MAX_LISTED: Final = 20_000
 _SERVER_SET: Final = frozenset(
     {
         "client",
@@ -75,6 +77,9 @@ def findings_of(
 
     The checks between fields run as well, as far as their own fields are sound.
     """
+    count = error.error_count()
+    if count > _MAX_LISTED:
+        return [Finding("", "too-many", f"{count:,} rules are broken: too many to list")]
     details = error.errors(include_url=False)
     found = [_finding(detail, raw, model) for detail in details[:MAX_FINDINGS]]
     if model is json_invoice.JsonInvoice:

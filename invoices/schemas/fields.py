@@ -34,7 +34,7 @@ RECIPIENT_PATTERN: Final = rf"^(?:{values.EMAIL_PATTERN}|[!-?A-~]+)$"
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # RFC 3339 §5.6; the last group is the zone.
 _TIMESTAMP: Final = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]+))?"
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?"
     r"([Zz]|[+-][0-9]{2}:[0-9]{2})?"
 )
 _MAX_NUMBER: Final = 10**values.AMOUNT_DIGITS - 1

@@ -106,6 +106,15 @@ def test_keys_are_compared_after_their_escapes() -> None:
     assert "appears twice" in refusal_of(b'{"a": 1, "\\u0061": 2}').detail
 
 
+def test_an_object_has_at_most_a_thousand_keys() -> None:
+    members = {f"k{number}": 1 for number in range(1_000)}
+
+    assert loads(json.dumps(members).encode()) == members
+    assert refusal_of(json.dumps({**members, "k": 1}).encode()).detail == (
+        "Too many keys in one object: at most 1,000"
+    )
+
+
 @pytest.mark.parametrize("depth", [51, 200, 2_000, 100_000])
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
 def test_deep_nesting_is_refused(depth: int, opening: str, closing: str) -> None:

@@ -312,6 +312,14 @@ def test_at_most_a_hundred_findings_are_returned() -> None:
     assert len(findings(an_invoice(lines=[{}] * 500))) == 100
 
 
+def test_a_flood_of_findings_is_only_counted() -> None:
+    flood = {f"k{number}": 1 for number in range(999)}
+
+    finding = the_finding(an_invoice(lines=[flood] * 30))
+
+    assert finding == Finding("", "too-many", "30,090 rules are broken: too many to list")
+
+
 def test_ten_thousand_lines_are_the_most() -> None:
     assert the_finding(an_invoice(lines=[a_line()] * 10_001)).message == "at most 10,000 entries"
 
