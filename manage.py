@@ -5,11 +5,16 @@ import sys
 
 # name → (package.module:object, one line of help), in the order of the help.
 COMMANDS: dict[str, tuple[str, str]] = {
+    "up": ("invoices.cli.up:up", "Run web, worker and beat under one command."),
     "web": ("core.cli_run:web", "Serve the API, callbacks, docs and health."),
     "worker": ("core.cli_run:worker", "Run the pumps and the tasks."),
     "beat": ("core.cli_run:beat", "Ring the timers, and look for work that is due."),
     "db": ("core.cli_db:db", "Bring the database's schema up, take it back, check it."),
     "sandbox": ("invoices.sandbox.cli:sandbox", "Run a provider to try Kuvert with."),
+    "source": ("invoices.cli.sources:source", "Add, list and disable billing systems."),
+    "key": ("invoices.cli.sources:key", "Add, list and revoke API keys."),
+    "provider": ("invoices.cli.providers:provider", "Add, list, pause and resume providers."),
+    "subscription": ("status.cli:subscription", "Say who is told of status events."),
     "task": ("core.cli_task:task", "Send a task by its wire name."),
 }
 

@@ -4,19 +4,41 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
+
+from core.errors import UnavailableError
 from core.logs import set_up
 from core.settings import current
 
 if TYPE_CHECKING:
     from apiflask import APIFlask
 
+_NO_TABLE = ("no such table", "does not exist", "doesn't exist")
+
 
 @contextmanager
 def application() -> Iterator["APIFlask"]:
-    """Build the application and open its context for the length of a command."""
+    """Build the application and open its context for the length of a command.
+
+    Raises:
+        UnavailableError: the database cannot be used; in one line, without its password.
+    """
     from core.app import create_app
 
     set_up(current())
     app = create_app()
     with app.app_context():
-        yield app
+        try:
+            yield app
+        except (OperationalError, ProgrammingError) as error:
+            raise UnavailableError(_why(error)) from error
+
+
+def _why(error: DBAPIError) -> str:
+    """Say which database failed, how, and what often helps."""
+    from core.db import database
+
+    where = database().url.render_as_string(hide_password=True)
+    reason = str(error.orig).strip().splitlines()[0]
+    is_empty = any(words in reason for words in _NO_TABLE)
+    return f"cannot use {where}: {reason}" + ("; run manage.py db upgrade" if is_empty else "")

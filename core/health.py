@@ -13,7 +13,6 @@ from flask.typing import ResponseReturnValue
 from kombu.exceptions import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 
-from core import migrations
 from core.database import Database
 from core.db import database
 
@@ -23,6 +22,8 @@ bp = Blueprint("health", __name__)
 
 LONGEST_SECONDS = 3.0
 """How long `/readyz` waits for its parts in all."""
+
+CONNECT_SECONDS = 2
 
 Check = Callable[[], str | None]
 """Returns None when all is well, else what is not, without addresses or secrets."""
@@ -82,6 +83,8 @@ def _database(database: Database) -> str | None:
 
 
 def _migrations(database: Database) -> str | None:
+    from core import migrations  # noqa: PLC0415 - Alembic is large, and commands do without it
+
     try:
         with database.single() as connection:
             found = migrations.current(connection)
@@ -94,6 +97,8 @@ def _migrations(database: Database) -> str | None:
 
 @cache
 def _head() -> str:
+    from core import migrations  # noqa: PLC0415 - see above
+
     return migrations.head()
 
 
@@ -103,8 +108,8 @@ def _broker(celery: Celery) -> str | None:
             folder = Path(celery.conf.broker_transport_options["data_folder_in"])
             with tempfile.TemporaryFile(dir=folder.parent):
                 return None
-        with celery.connection_for_write(connect_timeout=LONGEST_SECONDS - 1) as connection:
-            connection.ensure_connection(max_retries=1, timeout=LONGEST_SECONDS - 1)
+        with celery.connection_for_write(connect_timeout=CONNECT_SECONDS) as connection:
+            connection.ensure_connection(max_retries=1, timeout=CONNECT_SECONDS)
     except (OperationalError, OSError) as error:
         return _failed("broker", error)
     return None

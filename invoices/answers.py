@@ -17,7 +17,7 @@ MONEY_OF_LINE = "net_amount"
 def money(amount: Decimal, currency: str) -> str:
     """Write an amount with the decimals that its currency has (ISO 4217 minor units)."""
     known = currencies.find(currency)
-    return f"{amount:.{known.decimals if known else 2}f}"
+    return f"{amount + 0:.{known.decimals if known else 2}f}"  # + 0 takes the sign off a zero
 
 
 def listed_invoice(row: Row[Any]) -> dict[str, object]:

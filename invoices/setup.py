@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from core.bell import ring_after_commit
@@ -76,7 +76,7 @@ def add_source(
         "id": new,
         "name": name,
         "environment": environment,
-        "provider_id": _provider(connection, provider_code).id if provider_code else None,
+        "provider_id": provider(connection, provider_code).id if provider_code else None,
         "is_disabled": False,
         "created_at": utcnow(),
     }
@@ -87,13 +87,13 @@ def add_source(
     return new
 
 
-def source_id(connection: Connection, name: str) -> UUID:
-    """Return the id of the source called `name`.
+def source(connection: Connection, name: str) -> Row[Any]:
+    """Return the source called `name`.
 
     Raises:
         NotFoundError: there is none.
     """
-    found: UUID | None = connection.scalar(select(SOURCES.c.id).where(SOURCES.c.name == name))
+    found = connection.execute(select(SOURCES).where(SOURCES.c.name == name)).first()
     if found is None:
         raise NotFoundError(f"No source is called {name}")
     return found
@@ -105,8 +105,8 @@ def disable_source(connection: Connection, name: str) -> None:
     Raises:
         NotFoundError: no such source.
     """
-    found = source_id(connection, name)
-    connection.execute(update(SOURCES).where(SOURCES.c.id == found).values(is_disabled=True))
+    found = source(connection, name)
+    connection.execute(update(SOURCES).where(SOURCES.c.id == found.id).values(is_disabled=True))
 
 
 def sources(connection: Connection) -> list[dict[str, Any]]:
@@ -152,7 +152,7 @@ def pause_provider(connection: Connection, code: str, reason: str) -> None:
     """
     if not 1 <= len(reason.strip()) <= LONGEST_REASON:
         raise InputError.at("/reason", "length", f"reason: 1 to {LONGEST_REASON} characters")
-    found = _provider(connection, code)
+    found = provider(connection, code)
     _change(connection, found, state=str(ProviderState.PAUSED), state_reason=reason.strip())
 
 
@@ -163,7 +163,7 @@ def resume_provider(connection: Connection, code: str, *, settings: Settings) ->
         NotFoundError: no such provider.
         ConflictError: something that it cannot do without is missing.
     """
-    found = _provider(connection, code)
+    found = provider(connection, code)
     missing = _missing(found.channel, found.callback_secret_refs, settings)
     if missing:
         raise ConflictError(f"{code} stays paused: {missing}")
@@ -186,22 +186,27 @@ def providers(connection: Connection) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.execute(statement).mappings()]
 
 
-def _provider(connection: Connection, code: str) -> Any:  # noqa: ANN401 - a row
+def provider(connection: Connection, code: str) -> Row[Any]:
+    """Return the provider with `code`.
+
+    Raises:
+        NotFoundError: there is none.
+    """
     found = connection.execute(select(PROVIDERS).where(PROVIDERS.c.code == code)).first()
     if found is None:
         raise NotFoundError(f"No provider has the code {code}")
     return found
 
 
-def _change(connection: Connection, provider: Any, **values: object) -> None:  # noqa: ANN401
+def _change(connection: Connection, found: Row[Any], **values: object) -> None:
     """Write `values` unless somebody else changed the row since it was read."""
     changed = connection.execute(
         update(PROVIDERS)
-        .where(PROVIDERS.c.id == provider.id, PROVIDERS.c.version == provider.version)
-        .values(version=provider.version + 1, **values)
+        .where(PROVIDERS.c.id == found.id, PROVIDERS.c.version == found.version)
+        .values(version=found.version + 1, **values)
     )
     if not changed.rowcount:
-        raise ConflictError(f"{provider.code} was changed by somebody else just now; look again")
+        raise ConflictError(f"{found.code} was changed by somebody else just now; look again")
 
 
 def _new_row(new: NewProvider, missing: str | None) -> dict[str, Any]:

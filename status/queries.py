@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, String, Uuid, column, select, table
 
 from core.clock import utcnow
 from core.errors import NotFoundError
@@ -17,6 +17,9 @@ from status.models import Push, StatusEvent, Subscription, SubscriptionState
 EVENTS = StatusEvent.__table__
 PUSHES = Push.__table__
 SUBSCRIPTIONS = Subscription.__table__
+
+# Sources belong to a package above; all that is known of them here is whose rows these are.
+SOURCES = table("sources", column("id", Uuid()), column("name", String()))
 
 FEED_AGE = timedelta(days=30)
 SETTLING = timedelta(seconds=1.5)
@@ -103,22 +106,46 @@ def subscriptions(
     return list(connection.execute(statement.order_by(columns.id).limit(count)))
 
 
-def subscription(connection: Connection, source_id: UUID, subscription_id: UUID) -> Row[Any]:
-    """Return one subscription.
+def subscription(connection: Connection, source_id: UUID | None, subscription_id: UUID) -> Row[Any]:
+    """Return one subscription; for staff, who give no source, anybody's.
 
     Raises:
         NotFoundError: there is none, it is deleted, or it belongs to another source.
     """
     columns = SUBSCRIPTIONS.c
-    found = connection.execute(
-        select(SUBSCRIPTIONS).where(
-            columns.id == subscription_id,
-            columns.source_id == source_id,
-            columns.state != SubscriptionState.DELETED,
-        )
-    ).first()
+    statement = select(SUBSCRIPTIONS).where(
+        columns.id == subscription_id, columns.state != SubscriptionState.DELETED
+    )
+    if source_id is not None:
+        statement = statement.where(columns.source_id == source_id)
+    found = connection.execute(statement).first()
     if found is None:
         raise NotFoundError("There is nothing with this id")
+    return found
+
+
+def all_subscriptions(connection: Connection) -> list[dict[str, Any]]:
+    """Return the subscriptions of all sources, without deleted ones, for staff."""
+    columns = SUBSCRIPTIONS.c
+    shown = (columns.url, columns.event_types, columns.state, columns.state_reason)
+    statement = (
+        select(columns.id, SOURCES.c.name.label("source"), *shown, columns.created_at)
+        .join(SOURCES, SOURCES.c.id == columns.source_id)
+        .where(columns.state != SubscriptionState.DELETED)
+        .order_by(SOURCES.c.name, columns.id)
+    )
+    return [dict(row) for row in connection.execute(statement).mappings()]
+
+
+def source_id(connection: Connection, name: str) -> UUID:
+    """Return the id of the source called `name`.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    found: UUID | None = connection.scalar(select(SOURCES.c.id).where(SOURCES.c.name == name))
+    if found is None:
+        raise NotFoundError(f"No source is called {name}")
     return found
 
 

@@ -1,0 +1,105 @@
+"""`manage.py provider`: who delivers for us."""
+
+from typing import Any
+
+import click
+
+from core.cli import json_option, output
+from core.cli_app import application
+
+
+@click.group()
+def provider() -> None:
+    """Add, list, pause and resume providers."""
+
+
+@provider.command(name="add")
+@click.argument("code")
+@click.option("--channel", type=click.Choice(["http", "smtp", "sandbox"]), required=True)
+@click.option("--url", help="Where invoices are posted to.")
+@click.option(
+    "--idempotent/--not-idempotent",
+    "is_idempotent",
+    default=None,
+    help="Whether it honours our dispatch key; the sandbox does, others do not unless said.",
+)
+@click.option("--auth-ref", metavar="REF", help="Where its credentials are: env:NAME, file:PATH.")
+@click.option(
+    "--callback-secret-ref",
+    "secret_refs",
+    metavar="REF",
+    multiple=True,
+    help="Where the secret of its callbacks is; twice while it is changed.",
+)
+@json_option
+def add_provider(
+    *,
+    code: str,
+    channel: str,
+    url: str | None,
+    is_idempotent: bool | None,
+    auth_ref: str | None,
+    secret_refs: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Add the provider CODE."""
+    from core.db import unit_of_work
+    from core.settings import current
+    from invoices import setup
+
+    new = setup.NewProvider(
+        code=code,
+        channel=channel,
+        url=url,
+        is_idempotent=channel == "sandbox" if is_idempotent is None else is_idempotent,
+        auth_ref=auth_ref,
+        callback_secret_refs=secret_refs,
+    )
+    with application(), unit_of_work() as connection:
+        setup.add_provider(connection, new, settings=current())
+        row = setup.provider(connection, code)
+    output({"provider": code, "state": row.state, "reason": row.state_reason}, as_json)
+
+
+@provider.command(name="list")
+@json_option
+def list_providers(*, as_json: bool) -> None:
+    """List all providers, with references but never a secret."""
+    from core.db import reading
+    from invoices import setup
+
+    with application(), reading() as connection:
+        rows = setup.providers(connection)
+    output(rows if as_json else [_readable(row) for row in rows], as_json)
+
+
+@provider.command(name="pause")
+@click.argument("code")
+@click.option("--reason", default="paused by command", show_default=True)
+def pause_provider(code: str, reason: str) -> None:
+    """Give CODE no work until it is resumed."""
+    from core.db import unit_of_work
+    from invoices import setup
+
+    with application(), unit_of_work() as connection:
+        setup.pause_provider(connection, code, reason)
+    click.echo(f"{code} is paused")
+
+
+@provider.command(name="resume")
+@click.argument("code")
+def resume_provider(code: str) -> None:
+    """Give CODE work again; its alarm is taken back."""
+    from core.db import unit_of_work
+    from core.settings import current
+    from invoices import setup
+
+    with application(), unit_of_work() as connection:
+        setup.resume_provider(connection, code, settings=current())
+    click.echo(f"{code} is active")
+
+
+def _readable(row: dict[str, Any]) -> dict[str, Any]:
+    """Leave to people what they look for in a table."""
+    names = ("code", "channel", "url", "is_idempotent", "state", "state_reason", "alarm")
+    return {name: row[name] for name in names}

@@ -1,0 +1,73 @@
+"""`manage.py subscription`: who is told of status events."""
+
+from uuid import UUID
+
+import click
+
+from core.cli import json_option, output
+from core.cli_app import application
+
+
+@click.group()
+def subscription() -> None:
+    """Add and list subscriptions, and change their secrets."""
+
+
+@subscription.command(name="add")
+@click.argument("source")
+@click.argument("url")
+@click.option(
+    "--events", multiple=True, metavar="TYPES", help="Types, by commas; all unless given."
+)
+@json_option
+def add_subscription(source: str, url: str, events: tuple[str, ...], *, as_json: bool) -> None:
+    """Tell URL of what happens to the invoices of SOURCE; prints the secret, this once."""
+    from core.db import reading, unit_of_work
+    from core.settings import current
+    from status import queries, subscriptions
+
+    types = [name.strip() for text in events for name in text.split(",")]
+    subscriptions.check_target(url, settings=current())
+    with application():
+        with reading() as connection:
+            source_id = queries.source_id(connection, source)
+        with unit_of_work() as connection:
+            new, secret = subscriptions.subscribe(
+                connection, source_id, url, types, settings=current()
+            )
+    _print_secret(new, secret, as_json=as_json)
+
+
+@subscription.command(name="list")
+@json_option
+def list_subscriptions(*, as_json: bool) -> None:
+    """List the subscriptions of all sources."""
+    from core.db import reading
+    from status import queries
+
+    with application(), reading() as connection:
+        rows = queries.all_subscriptions(connection)
+    if not as_json:
+        rows = [{**row, "event_types": ", ".join(row["event_types"]) or "all"} for row in rows]
+    output(rows, as_json)
+
+
+@subscription.command(name="rotate")
+@click.argument("subscription_id", metavar="ID", type=click.UUID)
+@json_option
+def rotate_secret(subscription_id: UUID, *, as_json: bool) -> None:
+    """Make a new secret for ID and print it, this once; the old one lives for 24 hours."""
+    from core.db import unit_of_work
+    from core.settings import current
+    from status import queries, subscriptions
+
+    with application(), unit_of_work() as connection:
+        found = queries.subscription(connection, None, subscription_id)
+        secret = subscriptions.rotate_secret(connection, found, settings=current())
+    _print_secret(subscription_id, secret, as_json=as_json)
+
+
+def _print_secret(subscription_id: UUID, secret: str, *, as_json: bool) -> None:
+    output({"subscription": str(subscription_id), "secret": secret}, as_json)
+    if not as_json:
+        click.echo("Keep the secret: it is not shown again.", err=True)
