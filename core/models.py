@@ -2,9 +2,10 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import ClassVar
 from uuid import UUID
 
-from sqlalchemy import JSON, MetaData, String, Uuid
+from sqlalchemy import JSON, MetaData, String, Table, Uuid
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, registry
 
 from core.types import Amount, UtcDateTime
@@ -21,6 +22,7 @@ NAMING = {
 class Base(DeclarativeBase):
     """Declarative base of every table."""
 
+    __table__: ClassVar[Table]
     registry = registry(
         metadata=MetaData(naming_convention=NAMING),
         type_annotation_map={
