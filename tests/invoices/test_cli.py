@@ -1,0 +1,79 @@
+"""The commands for sources, keys and providers, as people type them."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import Manage
+
+
+@pytest.fixture(scope="module")
+def manage(tmp_path_factory: pytest.TempPathFactory) -> Manage:
+    command = Manage(tmp_path_factory.mktemp("home"), {})
+    assert command("db", "upgrade").returncode == 0
+    return command
+
+
+def test_from_nothing_to_a_source_with_a_key(manage: Manage) -> None:
+    provider = manage.json("provider", "add", "box", "--channel", "sandbox")
+    made = manage.json("source", "add", "erp", "--provider", "box")
+    [listed] = [row for row in manage.json("source", "list") if row["name"] == "erp"]
+
+    assert provider == {"provider": "box", "state": "active", "reason": None}
+    assert made["source"] == "erp"
+    assert made["api_key"].startswith("kv_test_")
+    assert (listed["environment"], listed["provider"]) == ("test", "box")
+
+
+def test_a_key_is_added_listed_without_its_secret_and_revoked(manage: Manage) -> None:
+    manage.json("source", "add", "shop", "--environment", "live")
+    made = manage.json("key", "add", "shop", "--scope", "events:read", "--expires", "30")
+    prefix, secret = made["api_key"].split("_")[2:]
+
+    revoked = manage("key", "revoke", prefix)
+    shown = manage("key", "list", "--json").stdout
+
+    assert made["api_key"].startswith("kv_live_")
+    assert revoked.returncode == 0
+    assert prefix in shown
+    assert secret not in shown
+
+
+def test_what_cannot_be_is_refused_in_one_line(manage: Manage) -> None:
+    manage("source", "add", "twice")
+
+    assert manage.refusal("source", "add", "twice") == "Error: There is a source twice already"
+    assert "No source is called nobody" in manage.refusal("key", "add", "nobody")
+    assert "no scope 'all'" in manage.refusal("key", "add", "twice", "--scope", "all")
+    assert "No provider has the code nobody" in manage.refusal("provider", "pause", "nobody")
+
+
+def test_wrong_use_is_told(manage: Manage) -> None:
+    assert manage("provider", "add", "x", "--channel", "fax").returncode == 2
+    assert manage("key", "add").returncode == 2
+
+
+def test_a_provider_over_http_is_checked_and_a_secret_not_repeated(manage: Manage) -> None:
+    line = manage.refusal(
+        "provider", "add", "acme", "--channel", "http",
+        "--url", "http://10.0.0.1/", "--auth-ref", "hunter2",
+    )  # fmt: skip
+
+    assert "give a reference" in line
+    assert "hunter2" not in line
+
+
+def test_a_provider_is_paused_and_resumed(manage: Manage) -> None:
+    manage("provider", "add", "mail", "--channel", "smtp")
+    manage("provider", "pause", "mail", "--reason", "moving")
+    [paused] = [row for row in manage.json("provider", "list") if row["code"] == "mail"]
+    resumed = manage("provider", "resume", "mail")
+
+    assert (paused["state"], paused["state_reason"]) == ("paused", "moving")
+    assert resumed.stdout == "mail is active\n"
+
+
+def test_without_tables_the_next_step_is_named(tmp_path: Path) -> None:
+    line = Manage(tmp_path, {}).refusal("source", "list")
+
+    assert "run manage.py db upgrade" in line
