@@ -43,7 +43,8 @@ def _settings(settings: Settings) -> dict[str, Any]:
     """Return the settings whose reasons stand in docs/operators.md, "The queue"."""
     is_amqp = settings.broker_url.startswith(("amqp", "pyamqp"))
     return {
-        "broker_url": settings.broker_url,
+        # kombu warns of a URL without a host, although a folder has none.
+        "broker_url": settings.broker_url if is_amqp else "filesystem://localhost//",
         "broker_transport_options": _amqp_options() if is_amqp else _folder_options(settings.home),
         "broker_heartbeat": 30 if is_amqp else 0,
         "broker_connection_timeout": 4,

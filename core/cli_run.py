@@ -1,8 +1,10 @@
 """`manage.py web`, `worker` and `beat`: one process each."""
 
+import logging
 import os
 import socket
 import sys
+import warnings
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +15,8 @@ from core.settings import current
 
 if TYPE_CHECKING:
     from celery import Celery
+
+logger = logging.getLogger(__name__)
 
 QUEUES = (*SIGNALS, *WORK)
 EMBEDDED_THREADS = 8
@@ -26,7 +30,7 @@ EMBEDDED_THREADS = 8
 def web(bind: str, workers: int, threads: int, *, embedded: bool) -> None:
     """Serve the API, callbacks, docs and health."""
     current()
-    _check_bind(bind)
+    check_bind(bind)
     if embedded:
         _serve_embedded(bind)
         return
@@ -56,7 +60,7 @@ def _serve_embedded(bind: str) -> None:
     )
 
 
-def _check_bind(bind: str) -> None:
+def check_bind(bind: str) -> None:
     """Fail in one line when the address is none, is taken or is not allowed."""
     host, _, port = bind.rpartition(":")
     if not host or not port.isdigit():
@@ -76,12 +80,19 @@ def _check_bind(bind: str) -> None:
 @click.option("--pool", type=click.Choice(["prefork", "threads", "solo"]))
 def worker(queues: str | None, concurrency: int | None, pool: str | None) -> None:
     """Run the pumps and the tasks."""
+    from celery.exceptions import SecurityWarning
+
     chosen = _chosen(queues)
     settings = current()
     is_folder = settings.broker_url.startswith("filesystem")
     name = f"{chosen.replace(',', '-') if queues else 'all'}-{os.getpid()}@%h"
+    if os.geteuid() == 0:
+        # Celery's own warning of the same takes six lines.
+        warnings.simplefilter("ignore", SecurityWarning)
+        set_up(settings)
+        logger.warning("running as root; give Kuvert a user of its own")
     arguments = [
-        *("worker", "--without-heartbeat", "--without-gossip", "--without-mingle"),
+        *("--quiet", "worker", "--without-heartbeat", "--without-gossip", "--without-mingle"),
         *("-n", name, "-Q", chosen, "-l", settings.log_level),
         *("-c", str(concurrency or (4 if is_folder else 2))),
         *("-P", pool or ("threads" if is_folder else "prefork")),
@@ -105,7 +116,7 @@ def _chosen(queues: str | None) -> str:
 def beat() -> None:
     """Ring the timers, and look for work that is due."""
     celery = _celery()
-    celery.start(["beat", "-l", current().log_level, "--pidfile="])
+    celery.start(["--quiet", "beat", "-l", current().log_level, "--pidfile="])
 
 
 def _celery() -> "Celery":

@@ -41,6 +41,8 @@ def set_up(settings: Settings) -> None:
         root.removeHandler(handler)
     root.addHandler(_handler(formatter))
     root.setLevel(settings.log_level)
+    # What a migration does is said by the command; each process would say it again at its start.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.captureWarnings(True)
     if not old:
         for line in settings.warnings:

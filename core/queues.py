@@ -43,7 +43,13 @@ def queues(queue_type: str) -> list[Queue]:
     """Return every queue; `queue_type` `quorum` replicates the queues of work in a cluster."""
     direct = Exchange("kuvert", type="direct", durable=True)
     return [
-        Queue(name, direct, routing_key=name, durable=True, queue_arguments=_arguments(name, queue_type))
+        Queue(
+            name,
+            direct,
+            routing_key=name,
+            durable=True,
+            queue_arguments=_arguments(name, queue_type),
+        )
         for name in (*SIGNALS, *WORK)
     ]
 

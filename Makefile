@@ -1,0 +1,55 @@
+# Kuvert's commands. `make run` and `make test` need Python 3.11 or newer, make and a package index.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV_COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header
+
+.PHONY: run install test check bench storm services requirements clean
+
+run: install ## set up on the first call, then start everything and send the samples
+	@exec $(BIN)/python manage.py up --demo $(ARGS)
+
+install: $(VENV)/.base ## .venv with the pinned requirements
+
+test: $(VENV)/.dev ## every test that can run here
+	$(BIN)/pytest $(ARGS)
+
+check: $(VENV)/.dev ## lint, types, import rules
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+storm: $(VENV)/.dev ## the long fault tests
+	$(BIN)/pytest -m storm --no-header -rA $(ARGS)
+
+bench: $(VENV)/.bench ## the benchmarks, as ratios in one run
+	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+services: ## RabbitMQ, PostgreSQL and MariaDB for the tests, on Debian
+	deploy/services.sh
+
+requirements: $(VENV)/.dev ## compile requirements/*.in with hashes
+	$(UV_COMPILE) requirements/base.in -o requirements/base.txt
+	$(UV_COMPILE) requirements/dev.in -o requirements/dev.txt
+	$(UV_COMPILE) requirements/bench.in -o requirements/bench.txt
+
+clean: ## remove .venv and var, data and all
+	rm -rf $(VENV) var
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit("Kuvert needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.base: requirements/base.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@ $(VENV)/.base
+
+$(VENV)/.bench: requirements/bench.txt $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@

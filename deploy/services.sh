@@ -1,0 +1,59 @@
+#!/bin/sh
+# Start what the tests talk to on a Debian machine: RabbitMQ, PostgreSQL and MariaDB on their
+# usual loopback ports. Installs what is missing. Can be run twice. For tests only: the database
+# users it makes have no password and are reachable from this machine alone.
+set -eu
+
+say() { printf 'services: %s\n' "$*"; }
+
+install() {
+	dpkg -s "$1" >/dev/null 2>&1 && return
+	[ -n "${updated:-}" ] || { say 'apt-get update'; apt-get update -qq; updated=1; }
+	say "installing $1"
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1" >/dev/null
+}
+
+wait_for() {
+	for _ in $(seq 60); do
+		bash -c "exec 3<>/dev/tcp/127.0.0.1/$2" 2>/dev/null && { say "$1 is up on port $2"; return; }
+		sleep 1
+	done
+	say "$1 did not come up on port $2" >&2
+	exit 1
+}
+
+reachable() { bash -c "exec 3<>/dev/tcp/127.0.0.1/$1" 2>/dev/null; }
+
+postgresql() {
+	reachable 5432 && return
+	install postgresql
+	version=$(ls /etc/postgresql | sort -V | tail -n 1)
+	hba="/etc/postgresql/$version/main/pg_hba.conf"
+	grep -q '^host all root 127.0.0.1/32 trust' "$hba" ||
+		sed -i '1i host all root 127.0.0.1/32 trust' "$hba"
+	pg_ctlcluster --skip-systemctl-redirect "$version" main start
+	wait_for PostgreSQL 5432
+	su postgres -c "createuser -s root" 2>/dev/null || say 'the role root is there'
+}
+
+mariadb() {
+	reachable 3306 && return
+	install mariadb-server
+	mkdir -p /run/mysqld && chown mysql:mysql /run/mysqld
+	start-stop-daemon --start --oknodo --background --exec /usr/sbin/mariadbd -- --user=mysql
+	wait_for MariaDB 3306
+	command mariadb -e "ALTER USER root@localhost IDENTIFIED VIA unix_socket OR mysql_native_password USING PASSWORD('')"
+}
+
+rabbitmq() {
+	reachable 5672 && return
+	install rabbitmq-server
+	rabbitmq-server -detached
+	wait_for RabbitMQ 5672
+}
+
+[ "$(id -u)" = 0 ] || { say 'run it as root: it installs and starts servers' >&2; exit 1; }
+postgresql
+mariadb
+rabbitmq
+say 'RabbitMQ, PostgreSQL and MariaDB are reachable'
