@@ -192,9 +192,11 @@ def _verdict(
 def _next_look(row: Row[Any]) -> datetime | None:
     """Return when to look again: soon at first, then hourly, for a week."""
     now = utcnow()
-    if now - row.received_at > KEPT_LOOKING:
+    age: timedelta = now - row.received_at
+    if age > KEPT_LOOKING:
         return None
-    return now + min(FIRST_WAIT * 2 ** min(row.look_count, 20), LONGEST_WAIT)
+    looks: int = row.look_count
+    return now + min(FIRST_WAIT * (1 << min(looks, 12)), LONGEST_WAIT)
 
 
 def _ended(row: Row[Any], said: Said, verdict: Verdict, effect: Effect) -> End:
@@ -238,10 +240,10 @@ def _count_hits(
             word = (row.provider_id, said[row.id].status.lower())
             counts[word] = counts.get(word, 0) + 1
     columns = MAPPINGS.c
-    for (provider_id, word), count in sorted(counts.items(), key=str):
+    for (provider_id, spoken), count in sorted(counts.items(), key=str):
         connection.execute(
             update(MAPPINGS)
-            .where(columns.provider_id == provider_id, columns.provider_status == word)
+            .where(columns.provider_id == provider_id, columns.provider_status == spoken)
             .values(hits=columns.hits + count)
         )
 

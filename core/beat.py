@@ -8,6 +8,7 @@ from celery.beat import Scheduler
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.bell import bell
+from core.celery_app import KuvertCelery
 from core.clock import utcnow
 from core.pump import due_pumps
 from core.settings import current
@@ -21,6 +22,8 @@ class WatchingScheduler(Scheduler):
     So retries, scheduled sends and leases that ran out are on time to the second although no
     message waits for them anywhere.
     """
+
+    app: KuvertCelery
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(*args, **kwargs)

@@ -18,7 +18,13 @@ from core.settings import Settings
 logger = logging.getLogger(__name__)
 
 
-def init_celery(app: Flask, settings: Settings) -> Celery:
+class KuvertCelery(Celery):
+    """Celery that knows its Flask application: beat has no task around it to open a context."""
+
+    flask_app: Flask
+
+
+def init_celery(app: Flask, settings: Settings) -> KuvertCelery:
     """Build the Celery app and keep it in `app.extensions`."""
 
     class ContextTask(Task):  # type: ignore[type-arg]
@@ -30,8 +36,8 @@ def init_celery(app: Flask, settings: Settings) -> Celery:
             with app.app_context():
                 return self.run(*args, **kwargs)
 
-    celery = Celery("kuvert", task_cls=ContextTask)
-    celery.flask_app = app  # beat has no task around it and asks for its context itself
+    celery = KuvertCelery("kuvert", task_cls=ContextTask)
+    celery.flask_app = app
     celery.conf.update(_settings(settings))
     celery.set_default()
     app.extensions["celery"] = celery

@@ -14,7 +14,7 @@ from core.queues import SIGNALS, WORK
 from core.settings import current
 
 if TYPE_CHECKING:
-    from celery import Celery
+    from core.celery_app import KuvertCelery
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ def beat() -> None:
     celery.start(["--quiet", "beat", "-l", current().log_level, "--pidfile="])
 
 
-def _celery() -> "Celery":
+def _celery() -> "KuvertCelery":
     from core.worker import celery
 
     return celery

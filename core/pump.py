@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
+from typing import Any
 from uuid import UUID
 
 from celery import Celery
@@ -181,7 +182,7 @@ def open_message(
 def _waiting(celery: Celery, queue: str) -> int:
     """Return about how many ids wait in `queue`: messages times the size of a full batch."""
     with celery.connection_for_read() as connection, connection.channel() as channel:
-        declared = celery.amqp.queues[queue](channel).queue_declare(passive=True)
+        declared: Any = celery.amqp.queues[queue](channel).queue_declare(passive=True)
     return int(declared.message_count) * BATCH
 
 

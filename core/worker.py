@@ -1,5 +1,6 @@
 """Entry point of worker and beat: `celery -A core.worker:celery worker`."""
 
 from core.app import create_app
+from core.celery_app import KuvertCelery
 
-celery = create_app().extensions["celery"]
+celery: KuvertCelery = create_app().extensions["celery"]

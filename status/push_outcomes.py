@@ -17,6 +17,7 @@ from core.http import Answer, Failure
 from core.ids import new_id
 from core.queues import TaskName
 from status.models import Push, PushAttempt, PushState, Subscription, SubscriptionState
+from status.parking import park
 from status.services import new_push, wants
 
 PUSHES = Push.__table__
@@ -163,7 +164,7 @@ def _judge(
 def _peace_until(failures: int, now: datetime) -> datetime | None:
     if failures < TROUBLES:
         return None
-    return now + min(PEACE * 2 ** min(failures // TROUBLES - 1, 10), LONGEST_PEACE)
+    return now + min(PEACE * (1 << min(failures // TROUBLES - 1, 10)), LONGEST_PEACE)
 
 
 def disable(connection: Connection, subscription_id: UUID, reason: str) -> None:
@@ -173,9 +174,7 @@ def disable(connection: Connection, subscription_id: UUID, reason: str) -> None:
     is_active = and_(columns.id == subscription_id, columns.state == SubscriptionState.ACTIVE)
     if not connection.execute(update(SUBSCRIPTIONS).where(is_active).values(values)).rowcount:
         return
-    waiting = and_(PUSHES.c.subscription_id == subscription_id, PUSHES.c.state == PushState.PENDING)
-    parked = {"state": str(PushState.PARKED), "due_at": None, "lease_token": None}
-    connection.execute(update(PUSHES).where(waiting).values(parked))
+    park(connection, subscription_id)
     _tell_others(connection, subscription_id, reason)
 
 

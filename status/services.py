@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, Select, select
 
 from core.bell import ring_after_commit
 from core.clock import rfc3339, utcnow
@@ -121,11 +121,14 @@ def _listeners(connection: Connection, source_ids: set[UUID]) -> dict[UUID, list
     """Return the subscriptions of the sources, those that are paused or disabled too."""
     found: dict[UUID, list[Row[Any]]] = {}
     columns = SUBSCRIPTIONS.c
-    statement = select(columns.id, columns.source_id, columns.event_types, columns.state).where(
+    statement: Select[Any] = select(
+        columns.id, columns.source_id, columns.event_types, columns.state
+    ).where(
         database().among(columns.source_id, source_ids),
         columns.state != SubscriptionState.DELETED,
     )
-    for row in connection.execute(statement):
+    rows: list[Row[Any]] = list(connection.execute(statement))
+    for row in rows:
         found.setdefault(row.source_id, []).append(row)
     return found
 
@@ -172,7 +175,7 @@ def new_push(
         "event_type": event_type,
         "payload": json.dumps(payload, ensure_ascii=False, separators=(",", ":")),
         "state": str(PushState.PENDING if is_active else PushState.PARKED),
-        "due_at": now if is_active else None,
+        "due_at": now,
         "lease_token": None,
         "attempt_count": 0,
         "created_at": now,

@@ -8,7 +8,7 @@ once, and how a table is made append-only.
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib import import_module
-from typing import Any, ClassVar, NoReturn, Self
+from typing import Any, ClassVar, NoReturn, Self, cast
 from uuid import UUID
 
 from sqlalchemy import (
@@ -64,7 +64,7 @@ class Database:
         """Choose the class of the engine; a subclass asked for by name stays what it is."""
         if cls is not Database:
             return super().__new__(cls)
-        return super().__new__(_class_for(_parse(url)))
+        return cast("Self", super().__new__(_class_for(_parse(url))))
 
     def __init__(self, url: str | URL) -> None:
         self.url = self._complete(_parse(url))

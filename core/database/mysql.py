@@ -69,7 +69,7 @@ class MysqlDatabase(Database):
 
     @staticmethod
     def append_only(table: str) -> list[str]:
-        """Refuse UPDATE and DELETE by trigger. (TRUNCATE needs the DROP privilege; grant none.)"""
+        """Refuse UPDATE and DELETE by trigger; TRUNCATE needs the DROP privilege, so grant none."""
         return [
             f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} FOR EACH ROW "
             f"SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '{table} is append-only'"

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+from typing import cast as cast_type
 from uuid import UUID
 
 from sqlalchemy import (
@@ -26,6 +27,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningInsert
 
 from core.database.base import Database, Values
+
+if TYPE_CHECKING:
+    import psycopg
 
 COPY_FROM_ROWS = 20
 """From this many rows on COPY is quicker than a pipeline of INSERTs."""
@@ -101,8 +105,9 @@ class PostgresqlDatabase(Database):
         names = list(rows[0])
         quoted = ", ".join(f'"{name}"' for name in names)
         processors = _processors(connection, table, names)
+        driver = cast_type("psycopg.Connection[Any]", connection.connection.dbapi_connection)
         with (
-            connection.connection.cursor() as cursor,
+            driver.cursor() as cursor,
             cursor.copy(f'COPY "{table.name}" ({quoted}) FROM STDIN') as copy,
         ):
             for row in rows:
@@ -123,13 +128,14 @@ class PostgresqlDatabase(Database):
     @staticmethod
     def append_only(table: str) -> list[str]:
         """Refuse UPDATE, DELETE and TRUNCATE by trigger."""
+        body = f"BEGIN RAISE EXCEPTION '{table} is append-only'; END"
+        run = f"EXECUTE FUNCTION {table}_refuse()"
+        changes = f"BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW"
+        emptying = f"BEFORE TRUNCATE ON {table} FOR EACH STATEMENT"
         return [
-            f"CREATE FUNCTION {table}_refuse() RETURNS trigger LANGUAGE plpgsql AS "
-            f"$$ BEGIN RAISE EXCEPTION '{table} is append-only'; END $$",
-            f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE ON {table} "
-            f"FOR EACH ROW EXECUTE FUNCTION {table}_refuse()",
-            f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} "
-            f"FOR EACH STATEMENT EXECUTE FUNCTION {table}_refuse()",
+            f"CREATE FUNCTION {table}_refuse() RETURNS trigger LANGUAGE plpgsql AS $${body}$$",
+            f"CREATE TRIGGER {table}_no_change {changes} {run}",
+            f"CREATE TRIGGER {table}_no_truncate {emptying} {run}",
         ]
 
     @staticmethod

@@ -116,9 +116,10 @@ def _demonstration(bind: str, key: str) -> "Demonstration":
 
 def _greet(trial: "Trial", bind: str) -> None:
     if trial.new_key:
-        click.echo(
-            f"A test source 'trial' is set up. Its API key, shown this once:\n\n    {trial.new_key}\n"
-        )
+        click.echo("A test source 'trial' is set up. Its API key, shown this once:
+")
+        click.echo(f"    {trial.new_key}
+")
     click.echo(f"Starting Kuvert at http://{bind} …")
 
 

@@ -10,7 +10,7 @@ from core.api import check_version, path_id
 from core.db import reading, unit_of_work
 from invoices import queries
 from invoices.routes import bp
-from invoices.schemas import actions as schemas
+from invoices.schemas.actions import read_action
 from invoices.services import actions
 from invoices.services.actions import Order
 from status.models import Cause
@@ -60,11 +60,11 @@ def reconcile(invoice_id: str) -> ResponseReturnValue:
 def _act(verb: str, invoice_id: str) -> ResponseReturnValue:
     """Carry out one verb and answer with where the invoice stands now."""
     source = caller(SCOPE)
-    asked = schemas.read_action(verb, request.get_data())
+    asked = read_action(verb, request.get_data())
     target: UUID = path_id(invoice_id)
     with unit_of_work() as connection:
         check_version(queries.version(connection, source.source_id, target))
-        order = _order(source, asked.pop("reason"))
+        order = _order(source, str(asked.pop("reason")))
         actions.VERBS[verb](connection, target, order, **asked)
     with reading() as connection:
         return jsonify(queries.standing(connection, source.source_id, target))

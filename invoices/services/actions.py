@@ -116,20 +116,19 @@ def resend(
     if locked.invoice.status in NEEDS_CONSENT and not confirm:
         detail = f"the invoice is {locked.invoice.status}; confirm that it shall go out twice"
         raise ConflictError(detail)
-    now = utcnow()
-    delivery = _again(locked.delivery, order, now) | {
+    delivery_id = new_id()
+    delivery = _again(locked.delivery, order, utcnow()) | {
+        "id": delivery_id,
         "provider_id": _provider(connection, provider) or locked.delivery.provider_id,
         "recipient": to or locked.delivery.recipient,
     }
     database().insert_many(connection, DELIVERIES, [delivery])
     connection.execute(
-        update(INVOICES)
-        .where(INVOICES.c.id == invoice_id)
-        .values(current_delivery_id=delivery["id"])
+        update(INVOICES).where(INVOICES.c.id == invoice_id).values(current_delivery_id=delivery_id)
     )
-    _move(connection, locked, Status.READY, order, delivery_id=delivery["id"])
+    _move(connection, locked, Status.READY, order, delivery_id=delivery_id)
     ring_after_commit(TaskName.GET_ACTIVE_INVOICES)
-    return delivery["id"]
+    return delivery_id
 
 
 def reconcile(connection: Connection, invoice_id: UUID, order: Order, status: str) -> str:
@@ -205,7 +204,6 @@ def _provider(connection: Connection, code: str | None) -> UUID | None:
 def _again(delivery: Row[Any], order: Order, now: datetime) -> dict[str, Any]:
     """Return the row of a second delivery of the same document."""
     return {
-        "id": new_id(),
         "invoice_id": delivery.invoice_id,
         "document_id": delivery.document_id,
         "origin": str(Origin.RESEND),

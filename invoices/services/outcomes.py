@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, and_, select, update
+from sqlalchemy import Connection, Row, Select, and_, select, update
 
 from core.clock import utcnow
 from core.db import database
@@ -172,13 +172,14 @@ def settle_lost(connection: Connection) -> None:
     """
     columns = DELIVERIES.c
     now = utcnow()
-    lost = connection.execute(
+    statement: Select[Any] = (
         select(columns.id, columns.invoice_id, columns.attempt_count, PROVIDERS.c.is_idempotent)
         .join(PROVIDERS, PROVIDERS.c.id == columns.provider_id)
         .where(columns.state == Status.SENDING, columns.due_at <= now)
         .limit(LOST_AT_ONCE)
         .with_for_update(of=DELIVERIES, skip_locked=True)
-    ).all()
+    )
+    lost = connection.execute(statement).all()
     if not lost:
         return
     ends = [_lost_end(row, now) for row in lost]

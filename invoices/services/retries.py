@@ -33,4 +33,4 @@ def breaker_pause(failures: int) -> timedelta | None:
     if failures < BREAKER_FAILURES:
         return None
     doublings = min((failures - BREAKER_FAILURES) // BREAKER_FAILURES, 10)
-    return min(BREAKER_FIRST * 2**doublings, BREAKER_LONGEST)
+    return min(BREAKER_FIRST * (1 << doublings), BREAKER_LONGEST)
