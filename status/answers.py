@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from core.clock import rfc3339
+from status.models import PushState
 
 
 def event(row: Row[Any]) -> dict[str, object]:
@@ -39,14 +40,15 @@ def subscription(row: Row[Any]) -> dict[str, object]:
 
 
 def push(row: Row[Any]) -> dict[str, object]:
-    """Return one push; `due_at` null: it will not be tried again by itself."""
+    """Return one push; `due_at` null: it will not be tried again as things stand."""
+    waits = row.due_at is not None and row.state == PushState.PENDING
     return {
         "id": str(row.id),
         "event_id": str(row.event_id),
         "type": row.event_type,
         "replay": row.replay,
         "state": row.state,
-        "due_at": rfc3339(row.due_at) if row.due_at else None,
+        "due_at": rfc3339(row.due_at) if waits else None,
         "attempt_count": row.attempt_count,
         "created_at": rfc3339(row.created_at),
         "finished_at": rfc3339(row.finished_at) if row.finished_at else None,

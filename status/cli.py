@@ -10,7 +10,7 @@ from core.cli_app import application
 
 @click.group()
 def subscription() -> None:
-    """Add and list subscriptions, and change their secrets."""
+    """Add, list and try subscriptions, change their secrets, push again."""
 
 
 @subscription.command(name="add")
@@ -65,6 +65,42 @@ def rotate_secret(subscription_id: UUID, *, as_json: bool) -> None:
         found = queries.subscription(connection, None, subscription_id)
         secret = subscriptions.rotate_secret(connection, found, settings=current())
     _print_secret(subscription_id, secret, as_json=as_json)
+
+
+@subscription.command(name="test")
+@click.argument("subscription_id", metavar="ID", type=click.UUID)
+@json_option
+def test_subscription(subscription_id: UUID, *, as_json: bool) -> None:
+    """Push a webhook.test to ID; a worker must be running."""
+    from core.db import unit_of_work
+    from status import queries, replays
+
+    with application(), unit_of_work() as connection:
+        found = queries.subscription(connection, None, subscription_id)
+        push_id = replays.send_test(connection, found)
+    output({"subscription": str(subscription_id), "push": str(push_id)}, as_json)
+
+
+@subscription.command(name="replay")
+@click.argument("subscription_id", metavar="ID", type=click.UUID)
+@click.option("--since", required=True, metavar="TIME", help="Such as 2026-11-22T08:30:00Z.")
+@json_option
+def replay_subscription(subscription_id: UUID, since: str, *, as_json: bool) -> None:
+    """Push every event since TIME again that ID was to hear of."""
+    from pydantic_core import PydanticCustomError
+
+    from core.db import unit_of_work
+    from status import queries, replays
+    from status.schemas import read_moment
+
+    try:
+        moment = read_moment(since)
+    except PydanticCustomError as error:
+        raise click.BadParameter(error.message(), param_hint="--since") from error
+    with application(), unit_of_work() as connection:
+        found = queries.subscription(connection, None, subscription_id)
+        done = replays.replay(connection, found, moment)
+    output({"replayed": done.again, "unparked": done.unparked}, as_json)
 
 
 def _print_secret(subscription_id: UUID, secret: str, *, as_json: bool) -> None:

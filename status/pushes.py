@@ -143,7 +143,7 @@ def _return(connection: Connection, subscription: Row[Any], ids: Sequence[UUID])
     is_stopped = subscription.state != SubscriptionState.ACTIVE
     values = {
         "lease_token": None,
-        "due_at": None if is_stopped else subscription.closed_until,
+        "due_at": utcnow() if is_stopped else subscription.closed_until,
         "state": str(PushState.PARKED if is_stopped else PushState.PENDING),
         "attempt_count": PUSHES.c.attempt_count - 1,
     }

@@ -22,8 +22,8 @@ from core.api import (
 )
 from core.db import reading, unit_of_work
 from core.web import settings
-from status import answers, queries, subscriptions
-from status.schemas import NewSubscription, SubscriptionChange, read
+from status import answers, queries, replays, subscriptions
+from status.schemas import NewSubscription, ReplayOrder, SubscriptionChange, read
 
 bp = Blueprint("status", __name__, url_prefix="/api/v1")
 
@@ -130,7 +130,7 @@ def delete_subscription(subscription_id: str) -> Response:
 
 @bp.post("/subscriptions/<subscription_id>/pause")
 def pause_subscription(subscription_id: str) -> Response:
-    """Stop pushing for now; what happens meanwhile is parked and can be replayed."""
+    """Stop pushing for now; what happens meanwhile is parked and goes out when it is enabled."""
     return _changed(caller(MANAGE).source_id, subscription_id, subscriptions.pause)
 
 
@@ -150,6 +150,34 @@ def rotate_secret(subscription_id: str) -> Response:
         check_version(found.version)
         secret = subscriptions.rotate_secret(connection, found, settings=settings())
     return _shown(source.source_id, found.id, secret=secret)
+
+
+@bp.post("/subscriptions/<subscription_id>/test")
+def test_subscription(subscription_id: str) -> Response:
+    """Push a `webhook.test` to a subscription; its pushes show what became of it."""
+    source = caller(MANAGE)
+    parameters()
+    with unit_of_work() as connection:
+        found = queries.subscription(connection, source.source_id, path_id(subscription_id))
+        push_id = replays.send_test(connection, found)
+    answer = jsonify(push_id=str(push_id))
+    answer.status_code = 202
+    answer.headers["Location"] = f"/api/v1/subscriptions/{found.id}/pushes"
+    return answer
+
+
+@bp.post("/subscriptions/<subscription_id>/replay")
+def replay_subscription(subscription_id: str) -> Response:
+    """Push every event since a time again that this subscription was to hear of."""
+    source = caller(MANAGE)
+    parameters()
+    wanted = read(ReplayOrder, json_object())
+    with unit_of_work() as connection:
+        found = queries.subscription(connection, source.source_id, path_id(subscription_id))
+        done = replays.replay(connection, found, wanted.since)
+    answer = jsonify(replayed=done.again, unparked=done.unparked)
+    answer.status_code = 202
+    return answer
 
 
 @bp.get("/subscriptions/<subscription_id>/pushes")

@@ -2,9 +2,18 @@
 
 import difflib
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
+from pydantic_core import PydanticCustomError
 
 from core.errors import Finding, InputError
 
@@ -30,6 +39,29 @@ class SubscriptionChange(BaseModel):
 
     url: Text | None = None
     event_types: EventTypes | None = None
+
+
+def read_moment(value: object) -> datetime:
+    """Read a point in time as RFC 3339 writes it.
+
+    Raises:
+        PydanticCustomError: another form, or no zone.
+    """
+    try:
+        found = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise PydanticCustomError("timestamp", "use a time such as 2026-11-22T08:30:00Z")
+    return found
+
+
+class ReplayOrder(BaseModel):
+    """Since when events are to be pushed again."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    since: Annotated[datetime, BeforeValidator(read_moment)]
 
 
 Model = TypeVar("Model", bound=BaseModel)

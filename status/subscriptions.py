@@ -13,6 +13,7 @@ from core.ids import new_id
 from core.settings import Settings
 from core.targets import LookUp, Target, TargetError, check_url, resolve
 from status.models import Subscription, SubscriptionState
+from status.parking import park, unpark
 from status.services import EVENT_TYPES
 from status.signing import secret_of
 
@@ -118,7 +119,7 @@ def change(
 
 
 def pause(connection: Connection, found: Row[Any]) -> None:
-    """Stop pushing; events are parked meanwhile and can be replayed.
+    """Stop pushing; events are parked meanwhile, and go out when it is enabled again.
 
     Raises:
         ConflictError: somebody else changed it since `found` was read.
@@ -127,7 +128,7 @@ def pause(connection: Connection, found: Row[Any]) -> None:
 
 
 def enable(connection: Connection, found: Row[Any]) -> None:
-    """Push again, whoever stopped it; the failures so far are forgotten.
+    """Push again, whoever stopped it: what is parked is due, the failures are forgotten.
 
     Raises:
         ConflictError: somebody else changed it since `found` was read.
@@ -140,6 +141,7 @@ def enable(connection: Connection, found: Row[Any]) -> None:
         failures=0,
         closed_until=None,
     )
+    unpark(connection, found.id)
 
 
 def delete(connection: Connection, found: Row[Any]) -> None:
@@ -149,6 +151,7 @@ def delete(connection: Connection, found: Row[Any]) -> None:
         ConflictError: somebody else changed it since `found` was read.
     """
     _write(connection, found, state=str(SubscriptionState.DELETED), state_reason="deleted")
+    park(connection, found.id)
 
 
 def rotate_secret(connection: Connection, found: Row[Any], *, settings: Settings) -> str:
