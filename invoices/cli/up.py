@@ -116,10 +116,8 @@ def _demonstration(bind: str, key: str) -> "Demonstration":
 
 def _greet(trial: "Trial", bind: str) -> None:
     if trial.new_key:
-        click.echo("A test source 'trial' is set up. Its API key, shown this once:
-")
-        click.echo(f"    {trial.new_key}
-")
+        click.echo("A test source 'trial' is set up. Its API key, shown this once:\n")
+        click.echo(f"    {trial.new_key}\n")
     click.echo(f"Starting Kuvert at http://{bind} …")
 
 
