@@ -11,10 +11,9 @@ import threading
 from time import monotonic
 
 from celery import current_app
-from kombu.exceptions import KombuError
 
 from core.db import after_commit
-from core.queues import TaskName
+from core.queues import BROKER_ERRORS, TaskName
 
 logger = logging.getLogger(__name__)
 
@@ -62,13 +61,16 @@ class Bell:
     def _publish(self, pump: TaskName) -> None:
         try:
             current_app.send_task(str(pump))
-        except (KombuError, OSError) as error:
+        except BROKER_ERRORS as error:
             if monotonic() - self._complained > COMPLAIN_SECONDS:
                 self._complained = monotonic()
                 logger.warning(
                     "broker away, the timer will ring instead",
                     extra={"task": str(pump), "error": str(error) or type(error).__name__},
                 )
+        except Exception:
+            # The thread must outlive whatever a message meets; the timer rings all the same.
+            logger.exception("bell not rung", extra={"task": str(pump)})
 
 
 bell = Bell()

@@ -14,7 +14,6 @@ from typing import Any
 from uuid import UUID
 
 from celery import Celery
-from kombu.exceptions import KombuError
 from sqlalchemy import Connection, Table, and_, update
 
 from core import leases
@@ -22,7 +21,7 @@ from core.clock import utcnow
 from core.db import database, reading, unit_of_work
 from core.errors import UnavailableError
 from core.ids import new_id
-from core.queues import QUEUE_OF, TaskName
+from core.queues import BROKER_ERRORS, QUEUE_OF, TaskName
 from core.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -32,6 +31,9 @@ BATCH = 100
 
 PAGE = 1000
 """Rows claimed in one transaction."""
+
+RUN_LEASE = timedelta(seconds=20)
+"""How long a run that died keeps the next one waiting; a live one renews it with each page."""
 
 RUN_SECONDS = 50.0
 """A run ends by itself after this long; the next bell goes on."""
@@ -95,13 +97,17 @@ def run(pump: Pump, celery: Celery, limits: Limits) -> str:
     since when the first runs. Returns one line for the log.
     """
     with unit_of_work() as connection:
-        held = leases.take(connection, str(pump.pump), limits.lease)
+        held = leases.take(connection, str(pump.pump), RUN_LEASE)
     if isinstance(held, leases.Busy):
         line = f"already running since {held.since:%Y-%m-%dT%H:%M:%SZ} on {held.holder}"
         logger.info("pump already runs", extra={"task": str(pump.pump), "since": str(held.since)})
         return line
+    count = 0
     try:
-        count = sum(_rounds(pump, held, celery, limits))
+        for handed_out in _rounds(pump, held, celery, limits):
+            count += handed_out
+    except UnavailableError as error:
+        return f"handed out {count}; {error.detail}"
     finally:
         with unit_of_work() as connection:
             leases.release(connection, held)
@@ -120,7 +126,7 @@ def _rounds(pump: Pump, held: leases.Held, celery: Celery, limits: Limits) -> It
             return
         token = new_id()
         with unit_of_work() as connection:
-            if not leases.renew(connection, held, limits.lease):
+            if not leases.renew(connection, held, RUN_LEASE):
                 return
             groups = pump.claim(connection, min(PAGE, room), token, utcnow() + limits.lease)
         if not groups:
@@ -138,7 +144,7 @@ def _publish(pump: Pump, celery: Celery, token: UUID, groups: Sequence[Group]) -
                 ids = [str(item) for item in batch]
                 celery.send_task(str(pump.work), args=(str(token), ids), producer=producer)
                 sent += 1
-    except (KombuError, OSError) as error:
+    except BROKER_ERRORS as error:
         logger.warning(
             "could not hand out work, it is put back",
             extra={"task": str(pump.work), "error": str(error) or type(error).__name__},

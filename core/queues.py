@@ -3,7 +3,9 @@
 from enum import StrEnum
 from typing import Any
 
+from amqp.exceptions import AMQPError
 from kombu import Exchange, Queue
+from kombu.exceptions import KombuError
 
 
 class TaskName(StrEnum):
@@ -28,6 +30,9 @@ QUEUE_OF = {
     TaskName.GET_TOTAL_INVOICES: "gettotalinvoices",
 }
 """The one table of routes."""
+
+BROKER_ERRORS = (KombuError, AMQPError, OSError)
+"""What a broker that is away, blocked or set up otherwise makes of a publish."""
 
 WORK = ("jobs", "callback", "invoicestatus")
 """Queues of ids: nothing may be dropped, what cannot be run is dead-lettered."""

@@ -97,10 +97,11 @@ def read_end(route: Route, end: Answer | Failure) -> Result:
         return _no_answer(route, end)
     text = end.body.decode("utf-8", "replace")[:EXCERPT]
     status = end.status
-    if 200 <= status < 300 or status == ACCEPTED_BEFORE:  # noqa: PLR2004 - RFC 9110 §15.3
+    is_repeat = status == ACCEPTED_BEFORE and route.is_idempotent
+    if 200 <= status < 300 or is_repeat:  # noqa: PLR2004 - RFC 9110 §15.3
         return Result(
             outcome=Outcome.ACCEPTED,
-            detail="accepted before" if status == ACCEPTED_BEFORE else "accepted",
+            detail="accepted before" if is_repeat else "accepted",
             http_status=status,
             reference=_reference(route, end.body),
             response=text,
@@ -116,7 +117,10 @@ def _not_accepted(route: Route, end: Answer, text: str) -> Result:
         return Result(outcome=Outcome.REFUSED, detail=words, http_status=status, response=text)
     if status in OURS or 300 <= status < 400:  # noqa: PLR2004 - RFC 9110 §15.4
         return _misconfigured(words, status, text)
-    is_certain = status in BUSY or route.is_idempotent
+    # A refusal says that nothing was taken; an error of the provider's own says nothing, and
+    # neither does a conflict where no key tells our hand-overs apart.
+    is_unclear = status >= 500 or status == ACCEPTED_BEFORE  # noqa: PLR2004 - RFC 9110 §15.6
+    is_certain = not is_unclear or route.is_idempotent
     return Result(
         outcome=Outcome.TEMPORARY if is_certain else Outcome.UNKNOWN,
         detail=words,
@@ -124,7 +128,7 @@ def _not_accepted(route: Route, end: Answer, text: str) -> Result:
         response=text,
         retry_after=retry_after.read(end.headers.get("retry-after"), utcnow()),
         is_provider_trouble=status not in BUSY,
-        may_have_arrived=status not in BUSY,
+        may_have_arrived=is_unclear,
     )
 
 
