@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import BadRequest
 
-from core import health, problems
+from core import docs_page, health, problems
 from core.errors import MediaTypeError
 from core.ids import new_id
 from core.settings import Settings
@@ -25,7 +25,7 @@ _PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 def init_app(app: Flask) -> None:
-    """Attach the hooks, the problem answers and the health pages to `app`."""
+    """Attach to `app` what all requests share, the health pages and the API's description."""
     app.before_request(_begin)
     hosts = trusted_hosts(settings_of(app))
     if hosts is not None:
@@ -33,6 +33,7 @@ def init_app(app: Flask) -> None:
     app.after_request(_finish)
     problems.init_app(app)
     app.register_blueprint(health.bp)
+    app.register_blueprint(docs_page.bp)
 
 
 def settings_of(app: Flask) -> Settings:
