@@ -128,7 +128,8 @@ def _not_accepted(route: Route, end: Answer, text: str) -> Result:
         response=text,
         retry_after=retry_after.read(end.headers.get("retry-after"), utcnow()),
         is_provider_trouble=status not in BUSY,
-        may_have_arrived=is_unclear,
+        # A provider that honours the key and answers with an error has taken nothing.
+        may_have_arrived=is_unclear and not route.is_idempotent,
     )
 
 
