@@ -71,9 +71,15 @@ def sender(connection: Connection, code: str) -> Sender:
         raise NotFoundError(f"there is no provider '{code}'")
     secrets = tuple(resolve(reference) for reference in row.callback_secret_refs)
     profile = SignatureProfile(row.callback_profile)
-    found = Sender(row.id, profile, secrets, row.settings, monotonic())
+    found = Sender(row.id, profile, secrets, _options(row.settings), monotonic())
     _senders[code] = found
     return found
+
+
+def _options(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the provider's settings that say where its signature stands."""
+    prefixed = {name: f"callback_{name}" for name in ("header", "timestamp_header", "form")}
+    return {name: settings[key] for name, key in prefixed.items() if key in settings}
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from core.queues import TaskName
 from core.secrets import check_reference
 from core.settings import Settings
 from core.targets import check_url
+from invoices import provider_settings
 from invoices.models import ChannelName, Environment, Provider, ProviderState, Source
 
 SOURCES = Source.__table__
@@ -130,7 +131,11 @@ def add_provider(connection: Connection, new: NewProvider, *, settings: Settings
         InputError: what is wrong with it, all at once.
         ConflictError: the code is taken.
     """
-    findings = [*_findings(new), *_target_findings(new, settings)]
+    findings = [
+        *_findings(new),
+        *_target_findings(new, settings),
+        *provider_settings.findings(new.settings),
+    ]
     if findings:
         raise InputError("; ".join(finding.message for finding in findings), findings=findings)
     row = _new_row(new, _missing(new.channel, new.callback_secret_refs, settings))

@@ -31,6 +31,21 @@ def provider() -> None:
     multiple=True,
     help="Where the secret of its callbacks is; twice while it is changed.",
 )
+@click.option(
+    "--callback-profile",
+    type=click.Choice(["standard-webhooks", "hmac-sha256", "basic", "token"]),
+    default="standard-webhooks",
+    show_default=True,
+    help="How its callbacks are signed.",
+)
+@click.option("--concurrency", default=16, show_default=True, help="Calls at once, per process.")
+@click.option(
+    "--setting",
+    "pairs",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Another setting, such as timeout_seconds=10; docs/providers.md lists them.",
+)
 @json_option
 def add_provider(
     *,
@@ -40,6 +55,9 @@ def add_provider(
     is_idempotent: bool | None,
     auth_ref: str | None,
     secret_refs: tuple[str, ...],
+    callback_profile: str,
+    concurrency: int,
+    pairs: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Add the provider CODE."""
@@ -53,7 +71,10 @@ def add_provider(
         url=url,
         is_idempotent=channel == "sandbox" if is_idempotent is None else is_idempotent,
         auth_ref=auth_ref,
+        callback_profile=callback_profile,
         callback_secret_refs=secret_refs,
+        settings=_settings(pairs),
+        concurrency=concurrency,
     )
     with application(), unit_of_work() as connection:
         setup.add_provider(connection, new, settings=current())
@@ -97,6 +118,14 @@ def resume_provider(code: str) -> None:
     with application(), unit_of_work() as connection:
         setup.resume_provider(connection, code, settings=current())
     click.echo(f"{code} is active")
+
+
+def _settings(pairs: tuple[str, ...]) -> dict[str, str]:
+    """Split NAME=VALUE pairs."""
+    for pair in pairs:
+        if "=" not in pair:
+            raise click.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint="--setting")
+    return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
 
 
 def _readable(row: dict[str, Any]) -> dict[str, Any]:
