@@ -1,8 +1,9 @@
 """What the invoice routes take and answer, for the description of the API."""
 
 from collections.abc import Mapping
-from typing import Any, NotRequired
+from typing import Annotated, Any, NotRequired
 
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from core.openapi import (
@@ -164,6 +165,23 @@ class Attempt(TypedDict):
     response: str | None
 
 
+class Total(TypedDict):
+    """What the invoices of one currency and status come to."""
+
+    source: str
+    currency: str
+    status: Status
+    invoice_count: int
+    payable_amount: str
+    tax_amount: str
+
+
+Totals = TypedDict(
+    "Totals",
+    {"week": str, "from": Moment, "to": Moment, "is_final": bool, "totals": list[Total]},
+)
+"""The totals of an ISO week; `to` is its first moment that is past. In this form for `from`."""
+
 READ = "invoices:read"
 WRITE = "invoices:write"
 
@@ -240,6 +258,11 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     "invoices.list_attempts": Operation(
         scope=READ, query=PAGING, answers={200: Page[Attempt]}, answer_headers=LINK
+    ),
+    "invoices.show_totals": Operation(
+        scope="reports:read",
+        query={"week": Annotated[str, Field(pattern=r"^[0-9]{4}-W[0-9]{2}$")]},
+        answers={200: Totals},
     ),
     **{f"invoices.{verb}": _action(model) for verb, model in actions.MODELS.items()},
 }
