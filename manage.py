@@ -13,8 +13,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sandbox": ("invoices.sandbox.cli:sandbox", "Run a provider to try Kuvert with."),
     "source": ("invoices.cli.sources:source", "Add, list and disable billing systems."),
     "key": ("invoices.cli.sources:key", "Add, list and revoke API keys."),
-    "provider": ("invoices.cli.providers:provider", "Add, list, pause and resume providers."),
+    "provider": ("invoices.cli.providers:provider", "Add, list, pause, resume and test providers."),
     "subscription": ("status.cli:subscription", "Say who is told of status events."),
+    "invoice": ("invoices.cli.invoices:invoice", "Import, look at and decide invoices."),
+    "callback": ("callbacks.cli:callback", "Look at what providers said, replay it, map words."),
+    "report": ("invoices.cli.reports:report", "Add up what was taken in."),
     "task": ("core.cli_task:task", "Send a task by its wire name."),
 }
 

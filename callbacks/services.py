@@ -14,7 +14,7 @@ from callbacks.schemas import Said
 from core.bell import ring_after_commit
 from core.clock import utcnow
 from core.db import database
-from core.errors import KuvertError, NotFoundError
+from core.errors import InputError, KuvertError, NotFoundError
 from core.ids import new_id
 from core.pump import Group
 from core.queues import TaskName
@@ -36,6 +36,8 @@ USUAL_WORDS = {
     "undeliverable": Status.UNDELIVERABLE,
 }
 """What a new provider's words mean until staff say otherwise; any other word is quarantined."""
+
+WORD_LENGTH = 100
 
 KEPT_LOOKING = timedelta(days=7)
 FIRST_WAIT = timedelta(seconds=1)
@@ -249,14 +251,21 @@ def _count_hits(
 
 
 def map_status(connection: Connection, provider_id: UUID, word: str, status: Status) -> None:
-    """Say what a provider's word means, and look again at what waited for it."""
+    """Say what a provider's word means, and look again at what waited for it.
+
+    Raises:
+        InputError: nothing, or too long a word, or a status that no callback can give.
+    """
     if status not in VERDICTS:
-        raise ValueError(f"a callback cannot make an invoice {status}")
+        raise InputError.at("/status", "status", f"a callback cannot make an invoice {status}")
+    word = word.strip().lower()
+    if not 1 <= len(word) <= WORD_LENGTH:
+        raise InputError.at("/word", "length", f"a word has 1 to {WORD_LENGTH} characters")
     columns = MAPPINGS.c
-    same = and_(columns.provider_id == provider_id, columns.provider_status == word.lower())
+    same = and_(columns.provider_id == provider_id, columns.provider_status == word)
     changed = connection.execute(update(MAPPINGS).where(same).values(status=str(status)))
     if not changed.rowcount:
-        row = {"id": new_id(), "provider_id": provider_id, "provider_status": word.lower()}
+        row = {"id": new_id(), "provider_id": provider_id, "provider_status": word}
         database().insert_new(connection, MAPPINGS, [{**row, "status": str(status), "hits": 0}])
     waiting = and_(
         CALLBACKS.c.provider_id == provider_id, CALLBACKS.c.state == CallbackState.UNMAPPED

@@ -59,6 +59,15 @@ def unit_of_work() -> Iterator[Connection]:
         raise
 
 
+@contextmanager
+def trial() -> Iterator[Connection]:
+    """Give a connection on which whatever the block does is rolled back: for dry runs."""
+    try:
+        yield db.session.connection(execution_options={"kuvert_write": True})
+    finally:
+        db.session.rollback()
+
+
 def after_commit(job: Callable[[], object]) -> None:
     """Run `job` once the current transaction has committed; forget it on rollback.
 

@@ -1,7 +1,7 @@
 """Typed rows to the JSON that billing systems read."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +9,7 @@ from sqlalchemy import Row
 
 from core.clock import rfc3339
 from invoices import currencies
+from invoices.services.totals import Week
 from invoices.values import Syntax
 
 MONEY_OF_LINE = "net_amount"
@@ -93,6 +94,22 @@ def attempt(row: Row[Any]) -> dict[str, object]:
         "http_status": row.http_status,
         "provider_reference": row.provider_reference,
         "response": row.response,
+    }
+
+
+def totals(week: Week, rows: Iterable[Mapping[str, Any]], *, is_final: bool) -> dict[str, Any]:
+    """Return the totals of a week; `to` is not part of it any more."""
+    names = ("source", "currency", "status", "invoice_count")
+    return {
+        "week": week.name,
+        "from": rfc3339(week.start),
+        "to": rfc3339(week.end),
+        "is_final": is_final,
+        "totals": [
+            {name: row[name] for name in names}
+            | {name: money(row[name], row["currency"]) for name in ("payable_amount", "tax_amount")}
+            for row in rows
+        ],
     }
 
 

@@ -1,4 +1,7 @@
-"""Reads of invoices. Each is bounded to one source: a foreign id is found nowhere."""
+"""Reads of invoices. Each is bounded to one source: a foreign id is found nowhere.
+
+Staff, who give no source (None), see those of all.
+"""
 
 from typing import Any
 from uuid import UUID
@@ -19,10 +22,10 @@ PROVIDERS = Provider.__table__
 
 
 def newest(
-    connection: Connection, source_id: UUID, filters: Filters, after: UUID | None, count: int
+    connection: Connection, source_id: UUID | None, filters: Filters, after: UUID | None, count: int
 ) -> list[Row[Any]]:
     """Return up to `count` invoices of a source, newest first, those after the id `after`."""
-    statement = select(INVOICES).where(INVOICES.c.source_id == source_id, *_conditions(filters))
+    statement = select(INVOICES).where(*_of(source_id), *_conditions(filters))
     if after is not None:
         statement = statement.where(INVOICES.c.id < after)
     return list(connection.execute(statement.order_by(INVOICES.c.id.desc()).limit(count)))
@@ -61,7 +64,7 @@ def _between(filters: Filters) -> list[ColumnElement[bool]]:
     return found
 
 
-def invoice(connection: Connection, source_id: UUID, invoice_id: UUID) -> Row[Any]:
+def invoice(connection: Connection, source_id: UUID | None, invoice_id: UUID) -> Row[Any]:
     """Return one invoice with its original document in `body`.
 
     Raises:
@@ -73,7 +76,7 @@ def invoice(connection: Connection, source_id: UUID, invoice_id: UUID) -> Row[An
     return _one(connection, statement, source_id, invoice_id)
 
 
-def document(connection: Connection, source_id: UUID, invoice_id: UUID) -> Row[Any]:
+def document(connection: Connection, source_id: UUID | None, invoice_id: UUID) -> Row[Any]:
     """Return the original document as it came: `media_type`, `sha256`, `body`, and the number.
 
     Raises:
@@ -86,7 +89,7 @@ def document(connection: Connection, source_id: UUID, invoice_id: UUID) -> Row[A
     return _one(connection, statement, source_id, invoice_id)
 
 
-def version(connection: Connection, source_id: UUID, invoice_id: UUID) -> int:
+def version(connection: Connection, source_id: UUID | None, invoice_id: UUID) -> int:
     """Return the sequence of the invoice's last status event, which is its version.
 
     Raises:
@@ -96,7 +99,7 @@ def version(connection: Connection, source_id: UUID, invoice_id: UUID) -> int:
     return sequence
 
 
-def standing(connection: Connection, source_id: UUID, invoice_id: UUID) -> dict[str, object]:
+def standing(connection: Connection, source_id: UUID | None, invoice_id: UUID) -> dict[str, object]:
     """Return where an invoice stands, as the API answers an action.
 
     Raises:
@@ -106,7 +109,7 @@ def standing(connection: Connection, source_id: UUID, invoice_id: UUID) -> dict[
 
 
 def deliveries(
-    connection: Connection, source_id: UUID, invoice_id: UUID, after: UUID | None, count: int
+    connection: Connection, source_id: UUID | None, invoice_id: UUID, after: UUID | None, count: int
 ) -> list[Row[Any]]:
     """Return up to `count` deliveries of an invoice, oldest first, with `provider` as its code.
 
@@ -125,7 +128,7 @@ def deliveries(
 
 
 def attempts(
-    connection: Connection, source_id: UUID, invoice_id: UUID, after: UUID | None, count: int
+    connection: Connection, source_id: UUID | None, invoice_id: UUID, after: UUID | None, count: int
 ) -> list[Row[Any]]:
     """Return up to `count` attempts of all deliveries of an invoice, oldest first.
 
@@ -143,7 +146,7 @@ def attempts(
     return list(connection.execute(statement.order_by(ATTEMPTS.c.id).limit(count)))
 
 
-def _header(connection: Connection, source_id: UUID, invoice_id: UUID) -> Row[Any]:
+def _header(connection: Connection, source_id: UUID | None, invoice_id: UUID) -> Row[Any]:
     columns = INVOICES.c
     own = (columns.id, columns.number, columns.status, columns.status_sequence)
     statement = select(*own, columns.current_delivery_id)
@@ -151,10 +154,14 @@ def _header(connection: Connection, source_id: UUID, invoice_id: UUID) -> Row[An
 
 
 def _one(
-    connection: Connection, statement: Select[Any], source_id: UUID, invoice_id: UUID
+    connection: Connection, statement: Select[Any], source_id: UUID | None, invoice_id: UUID
 ) -> Row[Any]:
-    own = (INVOICES.c.id == invoice_id, INVOICES.c.source_id == source_id)
+    own = (INVOICES.c.id == invoice_id, *_of(source_id))
     found = connection.execute(statement.where(*own)).first()
     if found is None:
         raise NotFoundError("There is nothing with this id")
     return found
+
+
+def _of(source_id: UUID | None) -> list[ColumnElement[bool]]:
+    return [] if source_id is None else [INVOICES.c.source_id == source_id]

@@ -16,6 +16,7 @@ class Envelope:
     """All that a channel needs to hand one invoice over, free of the database.
 
     `delivery_id` is the dispatch key: the same for every attempt. `attempt` counts from 1.
+    `is_test`: the document tries the connection out and is no invoice.
     """
 
     delivery_id: UUID
@@ -25,6 +26,7 @@ class Envelope:
     recipient: str | None
     media_type: str
     body: bytes
+    is_test: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,6 +64,8 @@ def _call(route: Route, envelope: Envelope, auth: Headers) -> Call:
         ("Kuvert-Attempt", str(envelope.attempt)),
         *auth,
     ]
+    if envelope.is_test:
+        headers.append(("Kuvert-Test", "1"))
     if envelope.recipient:
         headers.append(("Kuvert-Recipient", envelope.recipient))
     return Call(

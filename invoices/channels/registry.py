@@ -11,6 +11,11 @@ _channels: dict[str, Channel] = {
 }
 
 
+def has(name: str) -> bool:
+    """Tell whether there is a channel called `name`."""
+    return name in _channels
+
+
 def get(name: str) -> Channel:
     """Return the channel called `name`."""
     return _channels[name]

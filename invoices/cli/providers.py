@@ -4,13 +4,13 @@ from typing import Any
 
 import click
 
-from core.cli import json_option, output
+from core.cli import FAILED, json_option, output
 from core.cli_app import application
 
 
 @click.group()
 def provider() -> None:
-    """Add, list, pause and resume providers."""
+    """Add, list, pause, resume and test providers."""
 
 
 @provider.command(name="add")
@@ -126,6 +126,34 @@ def _settings(pairs: tuple[str, ...]) -> dict[str, str]:
         if "=" not in pair:
             raise click.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint="--setting")
     return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
+
+
+@provider.command(name="test")
+@click.argument("code")
+@click.option("--to", metavar="ADDRESS", help="The recipient that the test document names.")
+@json_option
+def test_provider(code: str, to: str | None, *, as_json: bool) -> int:
+    """Hand CODE a document that is marked as a test; exit 1 when it does not accept it.
+
+    No invoice is stored, and the document says that it is none.
+    """
+    from core.db import reading
+    from invoices import probing, setup
+    from invoices.models import Outcome
+
+    with application():
+        with reading() as connection:
+            found = setup.provider(connection, code)
+        result = probing.probe(found, to)
+    shown = {
+        "provider": code,
+        "outcome": str(result.outcome),
+        "detail": result.detail,
+        "http_status": result.http_status,
+        "reference": result.reference,
+    }
+    output(shown, as_json)
+    return 0 if result.outcome == Outcome.ACCEPTED else FAILED
 
 
 def _readable(row: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What the bodies of actions on an invoice say."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -62,6 +63,15 @@ def read_action(verb: str, body: bytes) -> dict[str, object]:
     raw = strict_json.loads(body)
     if not isinstance(raw, dict):
         raise UnreadableError("Expected an object")
+    return check_action(verb, raw)
+
+
+def check_action(verb: str, raw: Mapping[str, object]) -> dict[str, object]:
+    """Check what an action is asked with; what is not given is left out.
+
+    Raises:
+        InputError: it breaks a rule.
+    """
     model = MODELS[verb]
     try:
         return model.model_validate(raw).model_dump(exclude_none=True)

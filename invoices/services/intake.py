@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ from core.db import database
 from core.errors import ConflictError, Finding, InputError, KuvertError
 from core.ids import new_id
 from core.queues import TaskName
+from invoices import currencies
 from invoices.models import (
     ChannelName,
     Delivery,
@@ -328,13 +330,18 @@ def _compare(connection: Connection, new: NewInvoice, parcel: _Parcel) -> Accept
 def _conflict(there: Row[Any], mine: Mapping[str, Any]) -> ConflictError:
     """Name what differs between the invoice that is there and the one that came."""
     findings = [
-        Finding(
-            f"/{name}", "differs", f"{label}: {getattr(there, name)} is there, {mine[name]} came"
-        )
+        Finding(f"/{name}", "differs", f"{label}: {_shown(was, there)} is there, {is_now} came")
         for name, label in COMPARED.items()
-        if getattr(there, name) != mine[name]
+        if (was := getattr(there, name)) != (is_now := mine[name])
     ]
     what = ", ".join(COMPARED[finding.where[1:]] for finding in findings) or "the document's bytes"
     there_already = f"invoice {there.number} is already here as {there.id}"
     detail = f"{there_already} with another document: differs in {what}"
     return ConflictError(detail, findings=findings)
+
+
+def _shown(value: object, invoice: Row[Any]) -> object:
+    """Write a stored amount with the decimals of its currency, as it came."""
+    if not isinstance(value, Decimal):
+        return value
+    return value.quantize(currencies.get(invoice.currency).minor_unit)

@@ -48,6 +48,15 @@ class Week:
         return cls._from(monday, zone)
 
     @classmethod
+    def asked_for(cls, name: str | None, now: datetime, zone: tzinfo) -> "Week":
+        """Read a name; None is the last week that is over.
+
+        Raises:
+            InputError: it names no week.
+        """
+        return cls.before(now, zone) if name is None else cls.named(name, zone)
+
+    @classmethod
     def before(cls, moment: datetime, zone: tzinfo) -> "Week":
         """Return the last week that was over at `moment`."""
         today = moment.astimezone(zone).date()
