@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import click
@@ -57,7 +58,11 @@ def current_revision() -> None:
 def check() -> None:
     """Compare the database with the code; exit 1 when they differ."""
     from core import migrations
+    from core.app import PACKAGES
 
+    for package in PACKAGES:
+        # The models of the packages are what the database is compared with.
+        import_module(f"{package}.models")
     with _database() as database, database.single() as connection:
         at, head = migrations.current(connection), migrations.head()
         if at != head:

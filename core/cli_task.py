@@ -13,7 +13,9 @@ def task() -> None:
 
 
 @task.command()
-@click.argument("wire_name", type=click.Choice([str(name) for name in TaskName]))
+@click.argument(
+    "wire_name", metavar="WIRE_NAME", type=click.Choice([str(name) for name in TaskName])
+)
 @click.argument("args_json", required=False, default="[]")
 def send(wire_name: str, args_json: str) -> None:
     """Send WIRE_NAME with the arguments ARGS_JSON, a JSON array."""

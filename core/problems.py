@@ -1,7 +1,7 @@
 """Errors on the wire: problem details for HTTP (RFC 9457).
 
 `type` is `urn:kuvert:problem:<slug>`, a name and not an address: it needs no page and stays the
-same whatever KUVERT_PUBLIC_URL is. docs/api.md lists the slugs.
+same whatever KUVERT_PUBLIC_URL is. docs/integrators.md lists the slugs.
 """
 
 import logging
