@@ -20,7 +20,7 @@ from pydantic.json_schema import JsonSchemaMode
 from typing_extensions import TypedDict
 from werkzeug.routing import Rule
 
-from core.problems import MEDIA_TYPE
+from core.problems import MEDIA_TYPE, PREFIX, known
 
 PREFIXES = ("/api/v1/", "/callbacks/")
 _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
@@ -119,7 +119,7 @@ def build(app: Flask, described: Mapping[str, Operation], public_url: str) -> Sc
         "info": {
             "title": "Kuvert",
             "version": "1",
-            "description": "Hand invoices over, follow them, and hear what becomes of them.",
+            "description": _about(),
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         # Without the host: so the page can try calls out wherever it was opened from.
@@ -138,6 +138,15 @@ def build(app: Flask, described: Mapping[str, Operation], public_url: str) -> Sc
             },
         },
     }
+
+
+def _about() -> str:
+    rows = "".join(f"| `{PREFIX}{slug}` | {title} |\n" for slug, title in known().items())
+    return (
+        "Hand invoices over, follow them, and hear what becomes of them.\n\n"
+        "Errors are problem details (RFC 9457). Their `type` is one of these, or one that a route"
+        f" names:\n\n| type | title |\n|---|---|\n{rows}"
+    )
 
 
 def routes(app: Flask) -> Iterator[tuple[Rule, str]]:

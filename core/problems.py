@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 PREFIX = "urn:kuvert:problem:"
 RETRY_SECONDS = 5
+FULL_SLUG = "storage-full"
 MEGABYTE = 1024 * 1024
 
 _OURS = {
@@ -46,6 +47,12 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(KuvertError, of_kuvert)
     app.register_error_handler(HTTPException, of_http)
     app.register_error_handler(Exception, of_unexpected)
+
+
+def known() -> dict[str, str]:
+    """Return the titles of all problems that a caller may get, by slug."""
+    found = dict(sorted(_OURS.values()))
+    return {**found, FULL_SLUG: HTTP_STATUS_CODES[507], **dict(map(_of_status, (405, 412, 429)))}
 
 
 def problem(
@@ -112,9 +119,7 @@ def of_unexpected(error: Exception) -> Response:
     )
     headers = {"Retry-After": str(RETRY_SECONDS)}
     if kind is Outage.FULL:
-        return problem(
-            507, "Storage is full; nothing was stored", slug="storage-full", headers=headers
-        )
+        return problem(507, "Storage is full; nothing was stored", slug=FULL_SLUG, headers=headers)
     return problem(503, "The database is away; nothing was stored", headers=headers)
 
 

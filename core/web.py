@@ -9,6 +9,7 @@ from time import perf_counter
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, g, request
+from flask.json.provider import DefaultJSONProvider
 from werkzeug.exceptions import BadRequest
 
 from core import docs_page, health, problems
@@ -31,6 +32,8 @@ def init_app(app: Flask) -> None:
     if hosts is not None:
         app.before_request(_HostCheck(hosts))
     app.after_request(_finish)
+    if isinstance(app.json, DefaultJSONProvider):
+        app.json.sort_keys = False  # members stand as they were written
     problems.init_app(app)
     app.register_blueprint(health.bp)
     app.register_blueprint(docs_page.bp)

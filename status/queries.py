@@ -25,6 +25,9 @@ FEED_AGE = timedelta(days=30)
 SETTLING = timedelta(seconds=1.5)
 """How long after an event's id was made its transaction may still be under way."""
 
+TICK = timedelta(milliseconds=1)
+"""How finely ids tell the time."""
+
 Open = Callable[[], AbstractContextManager[Connection]]
 
 
@@ -42,9 +45,9 @@ def feed(open_reading: Open, source_id: UUID, after: UUID | None, count: int) ->
         is_settled = len(rows) == count or not _is_any_since(connection, source_id, after, now)
     if is_settled:
         return rows
-    threading.Event().wait(SETTLING.total_seconds())
+    threading.Event().wait((SETTLING + TICK).total_seconds())
     with open_reading() as connection:
-        return _between(connection, source_id, after, first_id_of(now), count)
+        return _between(connection, source_id, after, first_id_of(now + TICK), count)
 
 
 def _between(

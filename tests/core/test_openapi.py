@@ -95,6 +95,11 @@ def test_every_operation_may_answer_with_a_problem(spec: dict[str, Any]) -> None
             assert {"400", "413", "415"} <= answers.keys(), (method, path)
 
 
+def test_it_lists_the_types_of_problems(spec: dict[str, Any]) -> None:
+    for slug in ("invalid", "not-found", "conflict", "storage-full", "method-not-allowed"):
+        assert f"`urn:kuvert:problem:{slug}`" in spec["info"]["description"]
+
+
 def test_only_callbacks_come_without_a_key(spec: dict[str, Any]) -> None:
     open_paths = {path for _, path, operation in operations_of(spec) if "security" in operation}
 
