@@ -1,10 +1,9 @@
 """The application factory."""
 
-import logging
 from importlib import import_module
 from pathlib import Path
 
-from apiflask import APIFlask
+from flask import Flask
 
 from core.celery_app import init_celery
 from core.db import db
@@ -14,21 +13,11 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("status", "invoices", "callbacks")
 MAX_BODY = 10 * 1024 * 1024
 
-logger = logging.getLogger(__name__)
 
-
-def create_app(settings: Settings | None = None) -> APIFlask:
+def create_app(settings: Settings | None = None) -> Flask:
     """Build one application from `settings`, or from the environment."""
     settings = settings or current()
-    app = APIFlask(
-        "kuvert",
-        root_path=str(ROOT),
-        title="Kuvert",
-        version="1",
-        spec_path=None,
-        docs_path=None,
-        static_url_path="/static",
-    )
+    app = Flask("kuvert", root_path=str(ROOT))
     app.config.update(
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SECRET_KEY=settings.secret_key,

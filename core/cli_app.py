@@ -11,13 +11,13 @@ from core.logs import set_up
 from core.settings import current
 
 if TYPE_CHECKING:
-    from apiflask import APIFlask
+    from flask import Flask
 
 _NO_TABLE = ("no such table", "does not exist", "doesn't exist")
 
 
 @contextmanager
-def application() -> Iterator["APIFlask"]:
+def application() -> Iterator["Flask"]:
     """Build the application and open its context for the length of a command.
 
     Raises:

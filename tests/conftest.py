@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apiflask import APIFlask
+from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -70,7 +70,7 @@ def engine(request: pytest.FixtureRequest) -> str:
 class _Stage:
     """What the tests of one engine share."""
 
-    app: APIFlask
+    app: Flask
     database_url: str
     wipe: Wipe
 
@@ -94,7 +94,7 @@ def database_url(stage: _Stage) -> str:
 
 
 @pytest.fixture
-def app(stage: _Stage) -> Iterator[APIFlask]:
+def app(stage: _Stage) -> Iterator[Flask]:
     """The application, inside its context, over an empty database."""
     with stage.app.app_context():
         db.session.remove()
@@ -105,13 +105,13 @@ def app(stage: _Stage) -> Iterator[APIFlask]:
 
 
 @pytest.fixture
-def client(app: APIFlask) -> FlaskClient:
+def client(app: Flask) -> FlaskClient:
     """An HTTP client that sends no key."""
     return app.test_client()
 
 
 @pytest.fixture
-def source(app: APIFlask) -> factories.SourceWithKey:
+def source(app: Flask) -> factories.SourceWithKey:
     """A test source whose invoices go to the sandbox, and its key."""
     return factories.add_source("erp")
 
@@ -123,7 +123,7 @@ def api_key(source: factories.SourceWithKey) -> str:
 
 
 @pytest.fixture
-def api(app: APIFlask, api_key: str) -> FlaskClient:
+def api(app: Flask, api_key: str) -> FlaskClient:
     """An HTTP client that sends the key of `source`."""
     return factories.client_of(app, api_key)
 

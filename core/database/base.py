@@ -163,7 +163,8 @@ class Database:
 
     def _make_engine(self) -> Engine:
         try:
-            return create_engine(self.url, **self.engine_options())
+            # Parameters hold people's data; an error that is logged must not show them.
+            return create_engine(self.url, hide_parameters=True, **self.engine_options())
         except (ImportError, NoSuchModuleError):
             _refuse(f"needs the driver of {self.url.drivername}: pip install '{self.package}'")
         except (ArgumentError, TypeError) as error:

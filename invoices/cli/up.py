@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from invoices.trial import Trial
 
 WIDTH = 120
+DEFAULT_PUBLIC_URL = "http://127.0.0.1:8000"
 MANAGE = Path(__file__).resolve().parents[2] / "manage.py"
 
 
@@ -67,17 +68,19 @@ def _children(bind: str, trial: "Trial | None", settings: Settings) -> "list[Chi
     from core.supervisor import Child
 
     # The demonstration shows invoices; the children only speak up when something is wrong.
-    quiet = {"KUVERT_LOG_LEVEL": "WARNING"} if trial and settings.log_level == "INFO" else {}
+    extra = {"KUVERT_LOG_LEVEL": "WARNING"} if trial and settings.log_level == "INFO" else {}
+    if settings.public_url == DEFAULT_PUBLIC_URL:
+        extra["KUVERT_PUBLIC_URL"] = f"http://{_reachable(bind)}"
     children = [
-        Child("web", _manage("web", "--embedded", "--bind", bind), quiet),
-        Child("worker", _manage("worker"), quiet),
-        Child("beat", _manage("beat"), quiet),
+        Child("web", _manage("web", "--embedded", "--bind", bind), extra),
+        Child("worker", _manage("worker"), extra),
+        Child("beat", _manage("beat"), extra),
     ]
-    sandboxes = _sandboxes(bind, trial, quiet) if trial else []
+    sandboxes = _sandboxes(bind, trial, extra) if trial else []
     return [*sandboxes, *children]
 
 
-def _sandboxes(bind: str, trial: "Trial", quiet: dict[str, str]) -> "list[Child]":
+def _sandboxes(bind: str, trial: "Trial", extra: dict[str, str]) -> "list[Child]":
     """Return one sandbox for each of the trial's providers; each calls back as its own."""
     from core.supervisor import Child
 
@@ -88,7 +91,7 @@ def _sandboxes(bind: str, trial: "Trial", quiet: dict[str, str]) -> "list[Child]
         Child(
             code,
             _manage("sandbox", "--bind", where, "--callback-url", f"{base}/{code}", *common),
-            {**quiet, **secret},
+            {**extra, **secret},
         )
         for code, where in trial.binds.items()
     ]

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from apiflask import APIFlask
+from flask import Flask
 from sqlalchemy import Row, select, update
 
 from core.clock import utcnow
@@ -115,12 +115,12 @@ def test_a_revoked_key_stays_revoked_since_the_first_time(source: SourceWithKey)
     assert row_of(source.key).revoked_at == first
 
 
-def test_revoking_what_is_not_there_says_so(app: APIFlask) -> None:
+def test_revoking_what_is_not_there_says_so(app: Flask) -> None:
     with pytest.raises(NotFoundError), unit_of_work() as connection:
         revoke(connection, "nothing")
 
 
-def test_a_key_for_nobody_is_refused(app: APIFlask) -> None:
+def test_a_key_for_nobody_is_refused(app: Flask) -> None:
     with pytest.raises(NotFoundError), unit_of_work() as connection:
         create_key(connection, new_id(), "test")
 
@@ -130,7 +130,7 @@ def test_a_test_source_has_no_live_keys(source: SourceWithKey) -> None:
         create_key(connection, source.id, "live")
 
 
-def test_a_live_source_may_have_test_keys(app: APIFlask) -> None:
+def test_a_live_source_may_have_test_keys(app: Flask) -> None:
     live = add_source(environment="live")
 
     with unit_of_work() as connection:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from apiflask import APIFlask
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import event, func, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -185,7 +185,7 @@ def test_a49_a_forwarded_host_is_not_believed(api: FlaskClient) -> None:
 
 
 @pytest.fixture
-def full_disk(app: APIFlask) -> Iterator[None]:
+def full_disk(app: Flask) -> Iterator[None]:
     """Let the SQLite file grow by no more than a few pages."""
     engine = database().engine
 

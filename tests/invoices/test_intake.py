@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from apiflask import APIFlask
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import update
 from werkzeug.test import TestResponse
@@ -98,7 +98,7 @@ def test_a_time_that_has_passed_is_now(source: SourceWithKey) -> None:
     assert desk.only(desk.DELIVERIES).due_at > datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def test_without_a_provider_it_is_held(app: APIFlask) -> None:
+def test_without_a_provider_it_is_held(app: Flask) -> None:
     end = take_one(add_source(provider=None))
 
     delivery = desk.only(desk.DELIVERIES)
@@ -107,7 +107,7 @@ def test_without_a_provider_it_is_held(app: APIFlask) -> None:
     assert desk.history_of(end.id)[0].note.startswith("no provider")
 
 
-def test_mail_without_an_address_is_held(app: APIFlask) -> None:
+def test_mail_without_an_address_is_held(app: Flask) -> None:
     add_provider("post", "smtp")
     source = add_source(environment="live", provider="post")
 
@@ -148,7 +148,7 @@ def test_a_test_key_reaches_only_the_sandbox(source: SourceWithKey) -> None:
     assert end.findings[0].rule == "test-key"
 
 
-def test_a_test_key_does_not_reach_its_source_s_provider_either(app: APIFlask) -> None:
+def test_a_test_key_does_not_reach_its_source_s_provider_either(app: Flask) -> None:
     add_provider("acme", "http")
     source = add_source(environment="live", provider="acme")
     with unit_of_work() as connection:
@@ -335,7 +335,7 @@ def test_the_same_key_for_another_body_is_refused(api: FlaskClient) -> None:
     assert len(desk.rows(desk.INVOICES)) == 1
 
 
-def test_a_key_is_its_source_s_own(app: APIFlask, api: FlaskClient) -> None:
+def test_a_key_is_its_source_s_own(app: Flask, api: FlaskClient) -> None:
     send(api, invoice_json(), "k1")
     other = client_of(app, add_source().key)
 

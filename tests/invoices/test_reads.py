@@ -7,7 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from apiflask import APIFlask
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import insert, select
 from werkzeug.test import TestResponse
@@ -147,7 +147,7 @@ def test_an_unchanged_invoice_is_not_sent_again(api: FlaskClient, source: Source
 
 @pytest.mark.parametrize("ending", ["", "/document", "/deliveries", "/attempts", "/history"])
 def test_a_foreign_invoice_is_as_absent_as_none(
-    app: APIFlask, source: SourceWithKey, ending: str
+    app: Flask, source: SourceWithKey, ending: str
 ) -> None:
     invoice_id = add_invoice(source)
     stranger = client_of(app, add_source().key)
@@ -224,7 +224,7 @@ def test_its_attempts_are_listed_in_order(api: FlaskClient, source: SourceWithKe
 
 
 def test_a_list_shows_the_newest_first_and_only_ones_own(
-    app: APIFlask, api: FlaskClient, source: SourceWithKey
+    app: Flask, api: FlaskClient, source: SourceWithKey
 ) -> None:
     for number in ("1", "2", "3"):
         add_invoice(source, number=number)

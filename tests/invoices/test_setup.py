@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from apiflask import APIFlask
+from flask import Flask
 from sqlalchemy import Connection, Row, select
 
 from core.db import reading, unit_of_work
@@ -43,7 +43,7 @@ def provider(code: str = "acme") -> Row[Any]:
         return connection.execute(select(PROVIDERS).where(PROVIDERS.c.code == code)).one()
 
 
-def test_a_source_is_added_with_its_provider(app: APIFlask) -> None:
+def test_a_source_is_added_with_its_provider(app: Flask) -> None:
     provider_id = add(ACME)
     with unit_of_work() as connection:
         source_id = setup.add_source(connection, "erp", "live", "acme")
@@ -57,7 +57,7 @@ def test_a_source_is_added_with_its_provider(app: APIFlask) -> None:
     assert [(source["name"], source["provider"]) for source in listed] == [("erp", "acme")]
 
 
-def test_a_source_needs_no_provider(app: APIFlask) -> None:
+def test_a_source_needs_no_provider(app: Flask) -> None:
     with unit_of_work() as connection:
         setup.add_source(connection, "erp", "test")
 
@@ -65,7 +65,7 @@ def test_a_source_needs_no_provider(app: APIFlask) -> None:
         assert setup.sources(connection)[0]["provider"] is None
 
 
-def test_a_second_source_of_the_name_is_refused(app: APIFlask) -> None:
+def test_a_second_source_of_the_name_is_refused(app: Flask) -> None:
     with unit_of_work() as connection:
         setup.add_source(connection, "erp", "test")
 
@@ -74,24 +74,24 @@ def test_a_second_source_of_the_name_is_refused(app: APIFlask) -> None:
 
 
 @pytest.mark.parametrize("name", ["", " ", " erp", "erp ", "e\nrp", "x" * 101, "\x1b[31m"])
-def test_a_source_needs_a_readable_name(app: APIFlask, name: str) -> None:
+def test_a_source_needs_a_readable_name(app: Flask, name: str) -> None:
     with pytest.raises(InputError), unit_of_work() as connection:
         setup.add_source(connection, name, "test")
 
 
-def test_a_source_of_an_unknown_provider_or_environment_is_refused(app: APIFlask) -> None:
+def test_a_source_of_an_unknown_provider_or_environment_is_refused(app: Flask) -> None:
     with pytest.raises(NotFoundError, match="nobody"), unit_of_work() as connection:
         setup.add_source(connection, "erp", "test", "nobody")
     with pytest.raises(InputError), unit_of_work() as connection:
         setup.add_source(connection, "erp", "prod")
 
 
-def test_disabling_an_unknown_source_says_so(app: APIFlask) -> None:
+def test_disabling_an_unknown_source_says_so(app: Flask) -> None:
     with pytest.raises(NotFoundError, match="erp"), unit_of_work() as connection:
         setup.disable_source(connection, "erp")
 
 
-def test_a_provider_is_added_ready_for_work(app: APIFlask) -> None:
+def test_a_provider_is_added_ready_for_work(app: Flask) -> None:
     add(replace(ACME, is_idempotent=True, auth_ref="file:/run/secrets/acme"))
 
     row = provider()
@@ -101,14 +101,14 @@ def test_a_provider_is_added_ready_for_work(app: APIFlask) -> None:
     assert row.callback_secret_refs == ["env:ACME_SECRET"]
 
 
-def test_a_second_provider_of_the_code_is_refused(app: APIFlask) -> None:
+def test_a_second_provider_of_the_code_is_refused(app: Flask) -> None:
     add(ACME)
 
     with pytest.raises(ConflictError, match="a provider acme already"):
         add(ACME)
 
 
-def test_all_that_is_wrong_with_a_provider_is_said_at_once(app: APIFlask, strict: Settings) -> None:
+def test_all_that_is_wrong_with_a_provider_is_said_at_once(app: Flask, strict: Settings) -> None:
     wrong = NewProvider(
         code="Not A Code",
         channel="fax",
@@ -135,7 +135,7 @@ def test_all_that_is_wrong_with_a_provider_is_said_at_once(app: APIFlask, strict
     assert "hunter" not in caught.value.detail
 
 
-def test_a_provider_on_http_needs_a_url(app: APIFlask) -> None:
+def test_a_provider_on_http_needs_a_url(app: Flask) -> None:
     with pytest.raises(InputError, match="url"):
         add(replace(ACME, url=None))
 
@@ -144,20 +144,20 @@ def test_a_provider_on_http_needs_a_url(app: APIFlask) -> None:
     "url", ["http://acme.example.com/", "https://10.0.0.1/", "https://localhost/"]
 )
 def test_a_provider_is_reached_by_https_at_a_public_address(
-    app: APIFlask, strict: Settings, url: str
+    app: Flask, strict: Settings, url: str
 ) -> None:
     with pytest.raises(InputError):
         add(replace(ACME, url=url), strict)
 
 
-def test_development_may_reach_a_provider_at_home(app: APIFlask) -> None:
+def test_development_may_reach_a_provider_at_home(app: Flask) -> None:
     add(replace(ACME, url="http://127.0.0.1:9000/in", callback_secret_refs=[]))
 
     assert provider().state == "active"
 
 
 def test_a_provider_whose_callbacks_nobody_can_verify_stays_paused(
-    app: APIFlask, strict: Settings
+    app: Flask, strict: Settings
 ) -> None:
     add(replace(ACME, callback_secret_refs=[]), strict)
 
@@ -167,20 +167,20 @@ def test_a_provider_whose_callbacks_nobody_can_verify_stays_paused(
         setup.resume_provider(connection, "acme", settings=strict)
 
 
-def test_the_sandbox_is_at_home_unless_told(app: APIFlask, strict: Settings) -> None:
+def test_the_sandbox_is_at_home_unless_told(app: Flask, strict: Settings) -> None:
     add(NewProvider(code="sandbox", channel="sandbox"), strict)
 
     assert provider("sandbox").url == setup.SANDBOX_URL
     assert provider("sandbox").state == "active"
 
 
-def test_mail_needs_neither_url_nor_secret(app: APIFlask, strict: Settings) -> None:
+def test_mail_needs_neither_url_nor_secret(app: Flask, strict: Settings) -> None:
     add(NewProvider(code="mail", channel="smtp"), strict)
 
     assert provider("mail").state == "active"
 
 
-def test_a_paused_provider_is_resumed_with_a_clean_sheet(app: APIFlask) -> None:
+def test_a_paused_provider_is_resumed_with_a_clean_sheet(app: Flask) -> None:
     add(ACME)
     with unit_of_work() as connection:
         setup.pause_provider(connection, "acme", " maintenance ")
@@ -196,19 +196,19 @@ def test_a_paused_provider_is_resumed_with_a_clean_sheet(app: APIFlask) -> None:
 
 
 @pytest.mark.parametrize("reason", ["", "  ", "x" * 501])
-def test_a_pause_needs_a_reason(app: APIFlask, reason: str) -> None:
+def test_a_pause_needs_a_reason(app: Flask, reason: str) -> None:
     add(ACME)
 
     with pytest.raises(InputError), unit_of_work() as connection:
         setup.pause_provider(connection, "acme", reason)
 
 
-def test_pausing_an_unknown_provider_says_so(app: APIFlask) -> None:
+def test_pausing_an_unknown_provider_says_so(app: Flask) -> None:
     with pytest.raises(NotFoundError, match="nobody"), unit_of_work() as connection:
         setup.pause_provider(connection, "nobody", "why")
 
 
-def test_packages_above_hear_of_a_new_provider(app: APIFlask) -> None:
+def test_packages_above_hear_of_a_new_provider(app: Flask) -> None:
     heard: list[UUID] = []
 
     def hear(connection: Connection, provider_id: UUID) -> None:
@@ -224,7 +224,7 @@ def test_packages_above_hear_of_a_new_provider(app: APIFlask) -> None:
     assert heard == [provider_id]
 
 
-def test_providers_are_listed_by_code(app: APIFlask) -> None:
+def test_providers_are_listed_by_code(app: Flask) -> None:
     add(replace(ACME, code="zebra"))
     add(replace(ACME, code="ant"))
 

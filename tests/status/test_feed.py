@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from apiflask import APIFlask
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Connection, Row, insert
 
@@ -97,7 +97,7 @@ def test_nobody_waits_where_nothing_is_young(api: FlaskClient, source: SourceWit
 
 
 def test_an_event_that_commits_late_is_not_passed_over(
-    app: APIFlask, source: SourceWithKey, events: list[UUID]
+    app: Flask, source: SourceWithKey, events: list[UUID]
 ) -> None:
     """A transaction made its event's id first and commits after a younger event has."""
     invoice_id = add_invoice(source)
@@ -187,7 +187,7 @@ def test_the_history_of_an_invoice_is_complete_and_in_order(
     assert second["next"] is None
 
 
-def test_a_key_needs_the_scope_for_events(app: APIFlask) -> None:
+def test_a_key_needs_the_scope_for_events(app: Flask) -> None:
     narrow = client_of(app, add_source(scopes=("invoices:read",)).key)
 
     assert narrow.get(ROOT).status_code == 403

@@ -5,7 +5,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from apiflask import APIFlask
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
@@ -122,7 +122,7 @@ def test_a_body_that_is_no_json_object_is_refused(
     assert detail in answer.get_json()["detail"]
 
 
-def test_a_source_has_at_most_50(app: APIFlask, source: SourceWithKey, api: FlaskClient) -> None:
+def test_a_source_has_at_most_50(app: Flask, source: SourceWithKey, api: FlaskClient) -> None:
     for _ in range(50):
         add_subscription(source)
 
@@ -265,7 +265,7 @@ def test_a_new_secret_leaves_the_old_one_a_day(api: FlaskClient) -> None:
     ],
 )
 def test_a_foreign_subscription_is_as_absent_as_none(
-    app: APIFlask, source: SourceWithKey, method: str, ending: str
+    app: Flask, source: SourceWithKey, method: str, ending: str
 ) -> None:
     foreign, _ = add_subscription(source)
     stranger = client_of(app, add_source().key)
@@ -276,7 +276,7 @@ def test_a_foreign_subscription_is_as_absent_as_none(
         assert answer.status_code == 404
 
 
-def test_reading_does_not_allow_to_change(app: APIFlask) -> None:
+def test_reading_does_not_allow_to_change(app: Flask) -> None:
     reader = client_of(app, add_source(scopes=("subscriptions:read",)).key)
 
     assert reader.get(ROOT).status_code == 200

@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
-from apiflask import APIFlask
+from flask import Flask
 from flask.testing import FlaskClient
 
 from core.db import unit_of_work
@@ -56,7 +56,7 @@ def add_source(
     return SourceWithKey(source_id, name, environment, key)
 
 
-def client_of(app: APIFlask, key: str) -> FlaskClient:
+def client_of(app: Flask, key: str) -> FlaskClient:
     """Return an HTTP client that sends `key` with each request."""
     client = app.test_client()
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {key}"
