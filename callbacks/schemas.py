@@ -58,12 +58,8 @@ def why_unreadable(error: KuvertError) -> str:
 
 
 def _text(document: object, settings: Mapping[str, str], name: str) -> str:
-    """Return what a pointer finds, as text without control characters; empty for nothing."""
-    found = pointers.find(document, settings.get(name, POINTERS[name]))
-    if not isinstance(found, str | int) or isinstance(found, bool):
-        return ""
-    text = str(found).encode("utf-8", "replace").decode()
-    return "".join(letter if letter.isprintable() else " " for letter in text).strip()
+    """Return what the pointer of this name finds; empty for nothing."""
+    return pointers.find_text(document, settings.get(name, POINTERS[name]))
 
 
 def _as_uuid(text: str) -> UUID | None:

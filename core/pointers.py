@@ -14,6 +14,18 @@ def find(document: object, pointer: str) -> object:
     return value
 
 
+def find_text(document: object, pointer: str) -> str:
+    """Return the text or whole number that `pointer` points to, as one line that can be stored.
+
+    Control characters and lone surrogates are replaced; empty where there is nothing.
+    """
+    found = find(document, pointer)
+    if not isinstance(found, str | int) or isinstance(found, bool):
+        return ""
+    text = str(found).encode("utf-8", "replace").decode()
+    return "".join(letter if letter.isprintable() else " " for letter in text).strip()
+
+
 def is_pointer(text: str) -> bool:
     """Return whether `text` is a JSON pointer: empty, or steps that each begin with a slash."""
     return text == "" or text.startswith("/")

@@ -97,7 +97,8 @@ def read_end(route: Route, end: Answer | Failure) -> Result:
     """Say what an answer, or its absence, means for the invoice."""
     if isinstance(end, Failure):
         return _no_answer(route, end)
-    text = end.body.decode("utf-8", "replace")[:EXCERPT]
+    # PostgreSQL's text cannot hold a null character, and the outcome must be recorded.
+    text = end.body.decode("utf-8", "replace").replace("\0", " ")[:EXCERPT]
     status = end.status
     is_repeat = status == ACCEPTED_BEFORE and route.is_idempotent
     if 200 <= status < 300 or is_repeat:  # noqa: PLR2004 - RFC 9110 §15.3
@@ -159,12 +160,12 @@ def _misconfigured(detail: str, status: int | None = None, text: str | None = No
 
 def _reference(route: Route, body: bytes) -> str | None:
     """Return the provider's own reference, by JSON pointer; None when it gives none."""
+    pointer = route.settings.get("reference_pointer", "/id")
     try:
-        found = pointers.find(
-            strict_json.loads(body), route.settings.get("reference_pointer", "/id")
-        )
+        # Read as the references of callbacks are, so that the two are found alike.
+        found = pointers.find_text(strict_json.loads(body), pointer)
     except KuvertError:
         # An acceptance without a readable reference is an acceptance; the callback can still be
         # matched by the dispatch key.
         return None
-    return str(found)[:200] if isinstance(found, str | int) else None
+    return found[:200] or None

@@ -1,0 +1,171 @@
+"""Which deliveries are handed out, and to whom."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from sqlalchemy import update
+
+from core.clock import utcnow
+from core.db import reading, unit_of_work
+from core.ids import new_id
+from invoices.services import claims
+from tests.support import desk
+from tests.support.channel import FakeChannel
+from tests.support.factories import SourceWithKey, add_invoice, add_source
+
+pytestmark = pytest.mark.every_database
+
+
+def has_due() -> bool:
+    with reading() as connection:
+        return claims.has_due(connection, utcnow())
+
+
+def change_provider(**values: object) -> None:
+    desk.change(desk.PROVIDERS, **values)
+
+
+def two_sources(first: int, second: int) -> tuple[set[UUID], set[UUID]]:
+    """Two sources, each with a provider of its own and so many invoices."""
+    one, two = add_source(provider="sandbox"), add_source(provider="sandbox-2")
+    for _ in range(first):
+        add_invoice(one)
+    for _ in range(second):
+        add_invoice(two)
+    rows = desk.rows(desk.DELIVERIES)
+    return {row.id for row in rows[:first]}, {row.id for row in rows[first:]}
+
+
+def test_what_is_due_is_claimed_once(source: SourceWithKey) -> None:
+    add_invoice(source)
+    assert has_due()
+
+    [message] = desk.claim()
+
+    row = desk.only(desk.DELIVERIES)
+    assert message.ids == [row.id]
+    assert row.lease_token == message.token
+    assert row.due_at > utcnow()
+    assert not has_due()
+    assert desk.claim() == []
+
+
+def test_the_oldest_go_first(source: SourceWithKey) -> None:
+    for _ in range(3):
+        add_invoice(source)
+
+    claimed = [desk.ids_of(desk.claim(1)) for _ in range(3)]
+
+    assert claimed == [[row.id] for row in desk.rows(desk.DELIVERIES)]
+
+
+def test_a_claim_that_ran_out_is_due_again(source: SourceWithKey) -> None:
+    add_invoice(source)
+    [first] = desk.claim()
+
+    desk.due()
+    [second] = desk.claim()
+
+    assert second.ids == first.ids
+    assert second.token != first.token
+
+
+def test_a_message_whose_claim_ran_out_finds_nothing(source: SourceWithKey) -> None:
+    add_invoice(source)
+    [late] = desk.claim()
+    desk.due()
+    [message] = desk.claim()
+    channel = FakeChannel()
+
+    assert desk.send(channel, late) == 0
+    assert desk.send(channel, message) == 1
+
+
+def test_each_provider_gets_a_fair_share(app: Flask) -> None:
+    first, second = two_sources(8, 2)
+
+    claimed = set(desk.ids_of(desk.claim(4)))
+
+    assert len(claimed & first) == 2
+    assert claimed & second == second
+
+
+def test_a_message_holds_one_provider_s_deliveries(app: Flask) -> None:
+    first, second = two_sources(2, 2)
+
+    assert {frozenset(message.ids) for message in desk.claim()} == {
+        frozenset(first),
+        frozenset(second),
+    }
+
+
+def test_a_paused_provider_gets_nothing(source: SourceWithKey) -> None:
+    add_invoice(source)
+    change_provider(state="paused")
+
+    assert not has_due()
+    assert desk.claim() == []
+
+
+def test_a_draining_provider_finishes_what_it_has_begun(source: SourceWithKey) -> None:
+    begun = add_invoice(source)
+    add_invoice(source)
+    with unit_of_work() as connection:
+        mine = desk.DELIVERIES.c.invoice_id == begun
+        connection.execute(update(desk.DELIVERIES).where(mine).values(attempt_count=1))
+    change_provider(state="draining")
+
+    assert has_due()
+    [message] = desk.claim()
+
+    assert message.ids == [desk.rows(desk.DELIVERIES)[0].id]
+    assert not has_due()
+
+
+def test_an_open_breaker_lets_nothing_through(source: SourceWithKey) -> None:
+    add_invoice(source)
+    change_provider(failures=5, closed_until=utcnow() + timedelta(seconds=30))
+
+    assert not has_due()
+    assert desk.claim() == []
+
+
+def test_a_breaker_that_has_run_out_lets_one_through(source: SourceWithKey) -> None:
+    for _ in range(3):
+        add_invoice(source)
+    change_provider(failures=5, closed_until=utcnow() - timedelta(seconds=1))
+
+    assert len(desk.ids_of(desk.claim())) == 1
+
+
+@pytest.mark.parametrize("state", ["sending", "sent", "held", "unknown", "cancelled"])
+def test_only_what_waits_is_claimed(source: SourceWithKey, state: str) -> None:
+    add_invoice(source)
+    desk.change(desk.DELIVERIES, state=state)
+
+    assert desk.claim() == []
+
+
+def test_two_at_once_share_the_work(app: Flask) -> None:
+    first, second = two_sources(4, 4)
+
+    claimed = [*desk.ids_of(desk.claim(4)), *desk.ids_of(desk.claim(4))]
+
+    assert sorted(claimed) == sorted(first | second)
+
+
+def test_the_batch_says_whether_its_provider_is_open(source: SourceWithKey) -> None:
+    add_invoice(source)
+    [message] = desk.claim()
+    assert desk.batch_of(message).is_open
+
+    change_provider(state="paused")
+
+    assert not desk.batch_of(message).is_open
+
+
+def test_a_batch_of_nothing_has_no_provider(app: Flask) -> None:
+    with reading() as connection:
+        assert claims.provider_of(connection, [new_id()]) is None
