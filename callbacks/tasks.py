@@ -1,10 +1,13 @@
 """Background work of the callbacks package."""
 
+from functools import partial
+
 from celery import current_app, shared_task
+from sqlalchemy import Connection
 
 from callbacks import services
 from core import pump
-from core.db import unit_of_work
+from core.db import insist
 from core.queues import TaskName
 from core.settings import current
 
@@ -26,9 +29,10 @@ def get_due_callbacks() -> str:
 @shared_task(name=TaskName.PROCESS_CALLBACK.value)
 def process_callback(token_or_id: str, ids: list[str] | None = None) -> int:
     """Work through the callbacks of a batch; a bare id claims for itself. Returns how many."""
+    return insist(partial(_process, token_or_id=token_or_id, ids=ids))
+
+
+def _process(connection: Connection, token_or_id: str, ids: list[str] | None) -> int:
     lease = pump.limits(current()).lease
-    with unit_of_work() as connection:
-        message = pump.open_message(connection, CALLBACKS, token_or_id, ids, lease)
-        if message is None:
-            return 0
-        return len(services.process(connection, message.token, message.ids))
+    message = pump.open_message(connection, CALLBACKS, token_or_id, ids, lease)
+    return len(services.process(connection, message.token, message.ids)) if message else 0

@@ -4,21 +4,32 @@ Nothing outside this module ends a transaction.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Flask, current_app
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, SessionTransaction
 
 from core.database import Database
 from core.models import Base
+from core.outages import Outage, outage
 
 logger = logging.getLogger(__name__)
 
 EXTENSION = "kuvert_database"
+
+BRIEFLY = (0.05, 0.2, 0.5)
+"""Seconds to wait between tries of `insist` where somebody waits for the answer."""
+
+LONG = (0.1, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""The same where giving up would lose what cannot be found out again."""
+
+Done = TypeVar("Done")
 
 
 class Handle(SQLAlchemy):
@@ -57,6 +68,27 @@ def unit_of_work() -> Iterator[Connection]:
     except BaseException:
         db.session.rollback()
         raise
+
+
+def insist(work: Callable[[Connection], Done], waits: Sequence[float] = BRIEFLY) -> Done:
+    """Do `work` in a unit of work, and again when the database did not let it through.
+
+    A deadlock, a lock that was not granted in time and a connection that was cut take nothing
+    in, and the next try may pass. A cut connection may also hide a commit that was made, so
+    `work` must bear being done twice: it is guarded by a token or a unique rule.
+    """
+    pause = threading.Event()
+    for seconds in waits:
+        try:
+            with unit_of_work() as connection:
+                return work(connection)
+        except SQLAlchemyError as error:
+            if outage(error) is not Outage.AWAY:
+                raise
+            logger.warning("trying again", extra={"error": str(error).splitlines()[0]})
+        pause.wait(seconds)
+    with unit_of_work() as connection:
+        return work(connection)
 
 
 @contextmanager

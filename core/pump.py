@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from time import monotonic
 from typing import Any
 from uuid import UUID
@@ -18,7 +19,7 @@ from sqlalchemy import Connection, Table, and_, update
 
 from core import leases
 from core.clock import utcnow
-from core.db import database, reading, unit_of_work
+from core.db import database, insist, reading, unit_of_work
 from core.errors import UnavailableError
 from core.ids import new_id
 from core.queues import BROKER_ERRORS, QUEUE_OF, TaskName
@@ -109,8 +110,7 @@ def run(pump: Pump, celery: Celery, limits: Limits) -> str:
     except UnavailableError as error:
         return f"handed out {count}; {error.detail}"
     finally:
-        with unit_of_work() as connection:
-            leases.release(connection, held)
+        insist(partial(leases.release, held=held))
     return f"handed out {count}"
 
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
-from core.db import unit_of_work
+from core.db import LONG, insist
 from core.ids import new_id
 from core.pump import Message
 from invoices.channels import Channel, Envelope, Result
@@ -55,12 +56,11 @@ def _envelopes(work: Work) -> Iterator[Envelope]:
     ids = message.ids
     sets = [ids] if work.batch.route.is_idempotent else [[item] for item in ids]
     for some in sets:
-        with unit_of_work() as connection:
-            begun = attempts.begin(connection, message, work.own, some)
-        yield from begun
+        yield from insist(partial(attempts.begin, message=message, own=work.own, ids=some))
 
 
 def _record(work: Work, results: Sequence[tuple[Envelope, Result]]) -> None:
+    """Write how attempts ended; the provider's answers exist nowhere else, so insist for long."""
     if results:
-        with unit_of_work() as connection:
-            outcomes.record(connection, work.batch.provider_id, work.own, results)
+        provider_id, own = work.batch.provider_id, work.own
+        insist(lambda connection: outcomes.record(connection, provider_id, own, results), LONG)

@@ -148,8 +148,10 @@ def _judge(
     columns = SUBSCRIPTIONS.c
     me = columns.id == subscription_id
     if any(item.is_done for item in tries):
-        well: dict[str, Any] = {"failures": 0, "closed_until": None}
-        connection.execute(update(SUBSCRIPTIONS).where(me, columns.failures > 0).values(well))
+        # Read before it is written: see invoices.services.outcomes.
+        if connection.scalar(select(columns.failures).where(me)):
+            well: dict[str, Any] = {"failures": 0, "closed_until": None}
+            connection.execute(update(SUBSCRIPTIONS).where(me).values(well))
     elif tries:
         failures = connection.scalar(select(columns.failures).where(me).with_for_update()) or 0
         failures += len(tries)

@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, exists, or_, select, update
 
 from core.clock import utcnow
-from core.db import database, unit_of_work
+from core.db import LONG, database, insist
 from core.http import Answer, Call, Failure, client_for_this_thread
 from core.ids import new_id
 from core.pump import Group, Message
@@ -88,15 +89,19 @@ def post_batch(message: Message, settings: Settings) -> int:
     No transaction is open while the subscriber answers.
     """
     own = new_id()
-    with unit_of_work() as connection:
-        posts = _begin(connection, message, own)
-        target = _target(connection, posts, settings)
+    posts, target = insist(partial(_prepare, message=message, own=own, settings=settings))
     if target is None:
         return 0
     ends = list(_send(target, posts, settings))
-    with unit_of_work() as connection:
-        push_outcomes.record(connection, target.id, own, ends)
+    insist(lambda connection: push_outcomes.record(connection, target.id, own, ends), LONG)
     return len(ends)
+
+
+def _prepare(
+    connection: Connection, message: Message, own: UUID, settings: Settings
+) -> tuple[dict[UUID, Post], Target | None]:
+    posts = _begin(connection, message, own)
+    return posts, _target(connection, posts, settings)
 
 
 def _begin(connection: Connection, message: Message, own: UUID) -> dict[UUID, Post]:

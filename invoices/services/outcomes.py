@@ -148,16 +148,21 @@ def _judge_provider(
     troubles = [result for result in results if result.is_provider_trouble]
     columns = PROVIDERS.c
     if len(troubles) < len(results):
-        was_bad = and_(columns.id == provider_id, columns.failures > 0)
-        values: dict[str, Any] = {"failures": 0, "closed_until": None, "alarm": None}
-        connection.execute(update(PROVIDERS).where(was_bad).values(values))
+        # Read before it is written, which is rare: what this transaction wrote holds shared
+        # locks on the row (MySQL's foreign keys), and of two that want more, one must give way.
+        if connection.scalar(select(columns.failures).where(columns.id == provider_id)):
+            well: dict[str, Any] = {"failures": 0, "closed_until": None, "alarm": None}
+            connection.execute(update(PROVIDERS).where(columns.id == provider_id).values(well))
         return
     failures = connection.scalar(
         select(columns.failures).where(columns.id == provider_id).with_for_update()
     )
     failures = (failures or 0) + len(troubles)
     pause = breaker_pause(failures)
-    values = {"failures": failures, "closed_until": now + pause if pause else None}
+    values: dict[str, Any] = {
+        "failures": failures,
+        "closed_until": now + pause if pause else None,
+    }
     broken = [item for item in troubles if item.outcome == Outcome.MISCONFIGURED]
     if broken:
         values["alarm"] = broken[-1].detail[:500]
