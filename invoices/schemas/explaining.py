@@ -147,6 +147,8 @@ def _length(detail: ErrorDetails, name: str) -> tuple[str, str]:
         return "length", f"at most {detail['ctx']['max_length']:,} entries"
     if name in _MAX_LENGTHS:
         return "length", f"1 to {_MAX_LENGTHS[name]} characters"
+    if detail["type"] == "string_too_short":
+        return "length", "may not be empty"
     return "length", f"at most {detail['ctx']['max_length']} characters"
 
 

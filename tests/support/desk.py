@@ -72,7 +72,7 @@ def due() -> None:
         connection.execute(waits.values(due_at=utcnow() - timedelta(seconds=1)))
 
 
-def claim(limit: int = 100, lease: timedelta = LEASE) -> list[Message]:
+def claim(limit: int = 1000, lease: timedelta = LEASE) -> list[Message]:
     """Take what is due, as the pump does; one message per provider."""
     token = new_id()
     with unit_of_work() as connection:
