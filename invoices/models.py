@@ -80,7 +80,6 @@ class ChannelName(StrEnum):
     """How a provider is reached."""
 
     HTTP = "http"
-    SMTP = "smtp"
     SANDBOX = "sandbox"
 
 

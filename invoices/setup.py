@@ -236,7 +236,7 @@ def _new_row(new: NewProvider, missing: str | None) -> dict[str, Any]:
 
 def _missing(channel: str, secret_refs: Sequence[str], settings: Settings) -> str | None:
     """Say what an enabled provider cannot do without and this one lacks; None: nothing."""
-    if channel == ChannelName.SMTP or secret_refs or _is_loose(channel, settings):
+    if secret_refs or _is_loose(channel, settings):
         return None
     return "no callback secret, so nothing it says back could be believed"
 

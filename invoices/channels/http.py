@@ -1,6 +1,7 @@
 """The channel `http`: the document as the body of a POST to the provider's URL."""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from urllib.parse import quote
 
 from core import pointers, retry_after, strict_json
 from core.clock import utcnow
@@ -60,7 +61,7 @@ def _call(route: Route, envelope: Envelope, auth: Headers) -> Call:
     headers = [
         ("Content-Type", envelope.media_type),
         ("Idempotency-Key", str(envelope.delivery_id)),
-        ("Kuvert-Invoice-Number", envelope.number),
+        ("Kuvert-Invoice-Number", header_value(envelope.number)),
         ("Kuvert-Attempt", str(envelope.attempt)),
         *auth,
     ]
@@ -75,6 +76,16 @@ def _call(route: Route, envelope: Envelope, auth: Headers) -> Call:
         headers=tuple(headers),
         is_repeatable=route.is_idempotent,
     )
+
+
+def header_value(text: str) -> str:
+    """Return `text` as it can stand in a header.
+
+    What is not plain ASCII is written as `UTF-8''` and percent-encoded bytes (RFC 8187 §3.2).
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return f"UTF-8''{quote(text, safe='')}"
 
 
 def _timeout(route: Route) -> float:

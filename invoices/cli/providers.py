@@ -15,7 +15,7 @@ def provider() -> None:
 
 @provider.command(name="add")
 @click.argument("code")
-@click.option("--channel", type=click.Choice(["http", "smtp", "sandbox"]), required=True)
+@click.option("--channel", type=click.Choice(["http", "sandbox"]), required=True)
 @click.option("--url", help="Where invoices are posted to.")
 @click.option(
     "--idempotent/--not-idempotent",

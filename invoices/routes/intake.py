@@ -24,11 +24,12 @@ def accept_invoice() -> ResponseReturnValue:
     source = caller(SCOPE)
     body = request.get_data(cache=False)
     repeat = _repeat(source, body)
+    # Read before the transaction begins: on SQLite it holds the one write lock.
+    new = readers.read(body, request.mimetype, request.args)
     with unit_of_work() as connection:
         known = idempotency.recall(connection, repeat) if repeat else None
         if known is not None:
             return _answer(known.status_code, known.body, replayed=True)
-        new = readers.read(body, request.mimetype, request.args)
         accepted = intake.accept(connection, source.source_id, source.environment, new)
         status_code, answer = (202 if accepted.is_new else 200), accepted.to_json()
         if repeat:

@@ -38,6 +38,10 @@ PROVIDERS = Provider.__table__
 SOURCES = Source.__table__
 
 
+NO_PROVIDER = "no provider: name one in the invoice or set one for its source"
+"""Why an invoice that nobody is to deliver is held."""
+
+
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """The answer to an invoice; `is_new` False: the same document was accepted before."""
@@ -177,7 +181,7 @@ def _provider_for(
 
 def _pack(source_id: UUID, new: NewInvoice, provider: Row[Any] | None, now: datetime) -> _Parcel:
     """Build the rows of one invoice."""
-    note = _why_held(new, provider)
+    note = NO_PROVIDER if provider is None else None
     status = Status.HELD if note else Status.READY
     invoice_id, document_id, delivery_id = new_id(), new_id(), new_id()
     invoice = _invoice_row(source_id, new, now) | {
@@ -210,15 +214,6 @@ def _pack(source_id: UUID, new: NewInvoice, provider: Row[Any] | None, now: date
         "created_at": now,
     }
     return _Parcel(invoice, document, delivery, note)
-
-
-def _why_held(new: NewInvoice, provider: Row[Any] | None) -> str | None:
-    """Return why the invoice cannot go out as it is; None when it can."""
-    if provider is None:
-        return "no provider: name one in the invoice or set one for its source"
-    if provider.channel == ChannelName.SMTP and not (new.recipient or new.buyer_email):
-        return "no recipient: e-mail needs an address"
-    return None
 
 
 def _invoice_row(source_id: UUID, new: NewInvoice, now: datetime) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def test_a_provider_over_http_is_checked_and_a_secret_not_repeated(manage: Manag
 
 
 def test_a_provider_is_paused_and_resumed(manage: Manage) -> None:
-    manage("provider", "add", "mail", "--channel", "smtp")
+    manage("provider", "add", "mail", "--channel", "sandbox")
     manage("provider", "pause", "mail", "--reason", "moving")
     [paused] = [row for row in manage.json("provider", "list") if row["code"] == "mail"]
     resumed = manage("provider", "resume", "mail")

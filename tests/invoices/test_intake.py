@@ -107,16 +107,6 @@ def test_without_a_provider_it_is_held(app: Flask) -> None:
     assert desk.history_of(end.id)[0].note.startswith("no provider")
 
 
-def test_mail_without_an_address_is_held(app: Flask) -> None:
-    add_provider("post", "smtp")
-    source = add_source(environment="live", provider="post")
-
-    end = take_one(source, buyer={"name": "Nobody"})
-
-    assert end.status == "held"
-    assert "no recipient" in desk.only(desk.DELIVERIES).reason
-
-
 def test_the_invoice_names_its_provider_and_recipient(source: SourceWithKey) -> None:
     add_source(provider="sandbox-2")
 

@@ -174,10 +174,9 @@ def test_the_sandbox_is_at_home_unless_told(app: Flask, strict: Settings) -> Non
     assert provider("sandbox").state == "active"
 
 
-def test_mail_needs_neither_url_nor_secret(app: Flask, strict: Settings) -> None:
-    add(NewProvider(code="mail", channel="smtp"), strict)
-
-    assert provider("mail").state == "active"
+def test_a_channel_that_is_not_there_is_refused(app: Flask, strict: Settings) -> None:
+    with pytest.raises(InputError, match="channel: one of http, sandbox"):
+        add(NewProvider(code="mail", channel="smtp"), strict)
 
 
 def test_a_paused_provider_is_resumed_with_a_clean_sheet(app: Flask) -> None:
