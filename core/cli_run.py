@@ -21,6 +21,9 @@ logger = logging.getLogger(__name__)
 QUEUES = (*SIGNALS, *WORK)
 EMBEDDED_THREADS = 8
 
+CONCURRENCY = 4
+"""Batches at once in one worker: a provider that is slow to answer holds one of them."""
+
 
 @click.command()
 @click.option("--bind", default="127.0.0.1:8000", show_default=True, metavar="HOST:PORT")
@@ -94,7 +97,7 @@ def worker(queues: str | None, concurrency: int | None, pool: str | None) -> Non
     arguments = [
         *("--quiet", "worker", "--without-heartbeat", "--without-gossip", "--without-mingle"),
         *("-n", name, "-Q", chosen, "-l", settings.log_level),
-        *("-c", str(concurrency or (4 if is_folder else 2))),
+        *("-c", str(concurrency or CONCURRENCY)),
         *("-P", pool or ("threads" if is_folder else "prefork")),
     ]
     _celery().worker_main(arguments)
