@@ -1,6 +1,5 @@
 """What becomes of pushes after a try, and of subscriptions that do not answer."""
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, and_, select, update
 
-from core import retry_after
+from core import retries, retry_after
 from core.bell import ring_after_commit
 from core.clock import utcnow
 from core.db import database
@@ -32,11 +31,7 @@ PLAN = tuple(
 
 JITTER = 0.2
 GONE = 410
-TROUBLES = 5
-"""Tries in a row without a 2xx after which a subscriber is left in peace for a while."""
-
-PEACE = timedelta(seconds=30)
-LONGEST_PEACE = timedelta(minutes=5)
+BREAKER = retries.Breaker(5, timedelta(seconds=30), timedelta(minutes=5))
 EXCERPT = 2000
 
 
@@ -116,12 +111,12 @@ def next_try(now: datetime, attempts: int, wish: timedelta | None) -> datetime |
     Retry-After is honoured between one and two of the plan's steps, so that no subscriber can
     stop or flood us with it.
     """
-    if attempts > len(PLAN):
+    wait = retries.step(PLAN, attempts)
+    if wait is None:
         return None
-    step = PLAN[attempts - 1]
     if wish is not None:
-        return now + min(max(wish, step), 2 * step)
-    return now + step * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads load
+        return now + min(max(wish, wait), 2 * wait)
+    return now + retries.spread(wait, JITTER)
 
 
 def _attempt(done: _Try, now: datetime) -> dict[str, Any]:
@@ -164,9 +159,8 @@ def _judge(
 
 
 def _peace_until(failures: int, now: datetime) -> datetime | None:
-    if failures < TROUBLES:
-        return None
-    return now + min(PEACE * (1 << min(failures // TROUBLES - 1, 10)), LONGEST_PEACE)
+    pause = BREAKER.pause(failures)
+    return now + pause if pause else None
 
 
 def disable(connection: Connection, subscription_id: UUID, reason: str) -> None:

@@ -150,7 +150,7 @@ class Database:
     @staticmethod
     def not_append_only(table: str) -> list[str]:
         """Return the statements that take `append_only` back."""
-        raise NotImplementedError
+        return [f"DROP TRIGGER {table}_no_{verb}" for verb in ("update", "delete")]
 
     # ---- own -----------------------------------------------------------------------------------
 

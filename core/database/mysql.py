@@ -76,11 +76,6 @@ class MysqlDatabase(Database):
             for verb in ("UPDATE", "DELETE")
         ]
 
-    @staticmethod
-    def not_append_only(table: str) -> list[str]:
-        """Drop the triggers."""
-        return [f"DROP TRIGGER {table}_no_{verb}" for verb in ("update", "delete")]
-
     def _complete(self, url: URL) -> URL:
         if url.get_backend_name() == "mariadb":
             url = url.set(drivername=self.driver)

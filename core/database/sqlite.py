@@ -62,11 +62,6 @@ class SqliteDatabase(Database):
             for verb in ("UPDATE", "DELETE")
         ]
 
-    @staticmethod
-    def not_append_only(table: str) -> list[str]:
-        """Drop the triggers."""
-        return [f"DROP TRIGGER {table}_no_{verb}" for verb in ("update", "delete")]
-
 
 def _on_connect(connection: DBAPIConnection, _record: object) -> None:
     connection.isolation_level = None

@@ -13,7 +13,7 @@ from core.db import database
 from invoices.channels import Envelope, Result
 from invoices.models import Attempt, Delivery, Outcome, Provider
 from invoices.services.changes import Move, apply, lock_invoices
-from invoices.services.retries import breaker_pause, next_try
+from invoices.services.retries import BREAKER, next_try
 from status.models import Cause, Status
 
 DELIVERIES = Delivery.__table__
@@ -158,7 +158,7 @@ def _judge_provider(
         select(columns.failures).where(columns.id == provider_id).with_for_update()
     )
     failures = (failures or 0) + len(troubles)
-    pause = breaker_pause(failures)
+    pause = BREAKER.pause(failures)
     values: dict[str, Any] = {
         "failures": failures,
         "closed_until": now + pause if pause else None,
