@@ -1,0 +1,61 @@
+"""`python -m tests.benchmarks`: every comparison in one run, as a table or as JSON."""
+
+import argparse
+import signal
+import sys
+
+from tests.benchmarks import (
+    peer,
+    report,
+    work_claims,
+    work_dispatch,
+    work_events,
+    work_requests,
+)
+from tests.benchmarks.kuvert import Desk, desk
+from tests.benchmarks.report import Row
+from tests.benchmarks.stage import Stage, stage
+
+PARTS = ("dispatch", "requests", "events", "claims")
+
+
+def main() -> int:
+    """Run the parts that are asked for and print what they found."""
+    arguments = _arguments()
+    # So that a run that is told to stop takes its databases with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    rows: list[Row] = []
+    with stage() as here, desk(here) as ours:
+        peer.set_up()
+        for part in arguments.only or PARTS:
+            found = run(part, here, ours)
+            rows += found
+            print(report.as_table(found), file=sys.stderr, flush=True)
+    print(report.as_json(rows) if arguments.json else report.as_table(rows))
+    return 0
+
+
+def run(part: str, here: Stage, ours: Desk) -> list[Row]:
+    """Run one part; what it starts ends with it."""
+    with here.part() as scene:
+        if part == "dispatch":
+            scene.start_worker()
+            peer.start_worker(scene)
+            return work_dispatch.rows(scene, ours)
+        if part == "requests":
+            _, port = scene.start_web()
+            return work_requests.rows(scene, ours, port, scene.start_peer_web())
+        if part == "events":
+            return work_events.rows(scene, ours)
+        return work_claims.rows(scene, ours)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="write JSON instead of the table")
+    parser.add_argument("--only", action="append", choices=PARTS, help="one part; may be repeated")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What Kuvert is compared with: the same work by an ordinary Django application."""
