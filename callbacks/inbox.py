@@ -60,6 +60,8 @@ def sender(connection: Connection, code: str) -> Sender:
     known = _senders.get(code)
     if known is not None and monotonic() - known.known_at < FRESH_SECONDS:
         return known
+    if "\0" in code:  # which PostgreSQL cannot compare with
+        raise NotFoundError("there is no such provider")
     columns = PROVIDERS.c
     row = connection.execute(
         select(

@@ -73,6 +73,6 @@ def _moment(text: str) -> datetime | None:
     """Read RFC 3339; None for anything else, because the verdict counts all the same."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else None
+    except (ValueError, OverflowError):  # the latter for the edges of the calendar
         return None
-    return moment.astimezone(UTC) if moment.tzinfo else None
