@@ -1,13 +1,15 @@
 """A whole installation with its outside world: providers, subscribers, billing systems."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
 
+from sqlalchemy import select
+
+from invoices.models import Invoice, Source
 from tests.support.brokers import virtual_host
 from tests.support.calls import Api
 from tests.support.databases import new_database
@@ -22,6 +24,9 @@ BACKENDS = ("postgresql", "mysql", "sqlite")
 FINAL = frozenset({"delivered", "undeliverable", "unknown", "failed", "cancelled", "held"})
 OTHER_SECRET = "whsec_" + "a2V5IG9mIGFub3RoZXIgcHJvdmlkZXIgaW4gdGVzdHM="
 
+INVOICES = Invoice.__table__
+SOURCES = Source.__table__
+
 _names = count(1)
 
 
@@ -34,7 +39,9 @@ class Desk:
     broker_url: str | None
     keys: dict[str, str] = field(default_factory=dict)
 
-    def add(self, *providers: Provider, sources: dict[str, str] | None = None, **more: Any) -> None:
+    def add(
+        self, *providers: Provider, sources: dict[str, str] | None = None, **more: object
+    ) -> None:
         """Enter providers, and sources as name → provider's code; `more` are their settings."""
         for provider in providers:
             provider.callback_url = f"{self.kuvert.url}/callbacks/{provider.code}"
@@ -63,16 +70,22 @@ class Desk:
         assert reply.status == 200, reply.body
         return [str(item["id"]) for item in reply.json()["results"]]
 
-    def statuses(self, source: str) -> dict[str, str]:
-        """Return the status of every invoice of a source by id."""
-        return {row["id"]: row["status"] for row in self.api(source).listed("/invoices")}
+    def statuses(self, *sources: str) -> dict[str, str]:
+        """Return the status of every invoice of these sources by id, as the database has it."""
+        statement = (
+            select(INVOICES.c.id, INVOICES.c.status)
+            .join(SOURCES, SOURCES.c.id == INVOICES.c.source_id)
+            .where(SOURCES.c.name.in_(sources))
+        )
+        with self.kuvert.database.single() as connection:
+            return {str(row.id): row.status for row in connection.execute(statement)}
 
     def wait_for(self, source: str, invoice_id: str, status: str, seconds: float = 20) -> None:
         """Wait until an invoice has a status."""
         api = self.api(source)
         self.expect(lambda: api.status_of(invoice_id) == status, seconds, f"{invoice_id} {status}")
 
-    def expect(self, is_true: Any, seconds: float, what: str) -> None:
+    def expect(self, is_true: Callable[[], object], seconds: float, what: str) -> None:
         """Wait for something; say what the processes said when it does not happen."""
         try:
             wait_until(is_true, seconds, what)
@@ -107,7 +120,7 @@ def installation(
 class Background:
     """A function in a thread whose error is not lost."""
 
-    def __init__(self, work: Any, *arguments: Any) -> None:
+    def __init__(self, work: Callable[..., object], *arguments: object) -> None:
         self._error: BaseException | None = None
         self._work, self._arguments = work, arguments
         self._thread = threading.Thread(target=self._run)

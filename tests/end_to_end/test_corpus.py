@@ -3,7 +3,8 @@
 import csv
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -57,24 +58,20 @@ def corpus(shared: Desk) -> Iterator[Corpus]:
     data = shared_data()
     rows = list(_rows(data))
     spread = _spread([row for row in rows if row["set"] != REFUSED_SET])
-    subscribers = {source: Subscriber() for source in spread}
-    with Provider("corpus", says=("delivered",)) as provider:
+    with ExitStack() as stack:
+        provider = stack.enter_context(Provider("corpus", says=("delivered",)))
         shared.add(provider, sources=dict.fromkeys(spread, "corpus"))
+        subscribers = {source: stack.enter_context(Subscriber()) for source in spread}
         for source, subscriber in subscribers.items():
-            subscriber.__enter__()
             shared.subscribe(source, subscriber)
         sent = [
             _hand_over(shared, data, source, row) for source in spread for row in spread[source]
         ]
         refused = {
-            row["file"]: _refused(shared, data, row)
-            for row in rows
-            if row not in [item.row for item in sent]
+            row["file"]: _refused(shared, data, row) for row in rows if row["set"] == REFUSED_SET
         }
-        _settle(shared, spread, subscribers)
+        _settle(shared, list(spread), subscribers)
         yield Corpus(shared, provider, subscribers, sent, refused)
-        for subscriber in subscribers.values():
-            subscriber.__exit__()
 
 
 def _rows(data: Path) -> Iterator[dict[str, str]]:
@@ -112,13 +109,11 @@ def _refused(desk: Desk, data: Path, row: dict[str, str]) -> Reply:
     return desk.api("corpus-0").post_xml((data / row["file"]).read_bytes(), provider="corpus")
 
 
-def _settle(desk: Desk, sources: Any, subscribers: dict[str, Subscriber]) -> None:
+def _settle(desk: Desk, sources: Sequence[str], subscribers: dict[str, Subscriber]) -> None:
     """Wait until all are delivered and all subscribers have heard of it."""
 
     def is_quiet() -> bool:
-        return all(
-            status == "delivered" for source in sources for status in desk.statuses(source).values()
-        )
+        return set(desk.statuses(*sources).values()) == {"delivered"}
 
     desk.expect(is_quiet, SECONDS, "every invoice of the corpus is delivered")
     for source, subscriber in subscribers.items():

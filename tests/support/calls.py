@@ -18,7 +18,7 @@ class Reply:
     headers: Mapping[str, str]
     body: bytes
 
-    def json(self) -> Any:
+    def json(self) -> Any:  # noqa: ANN401 - whatever JSON holds
         """Return the body, read as JSON."""
         return json.loads(self.body)
 

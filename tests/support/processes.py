@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from core.database import Database
 from tests.support.data import ROOT
@@ -111,7 +111,9 @@ def _stat(pid: int) -> tuple[int, str, int] | None:
 class Installation:
     """Web, workers and beat over one database and one broker."""
 
-    def __init__(self, folder: Path, database_url: str, broker_url: str | None, **more: str):
+    def __init__(
+        self, folder: Path, database_url: str, broker_url: str | None, **more: str
+    ) -> None:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -167,7 +169,7 @@ class Installation:
         finally:
             connection.close()
 
-    def furnish(self, **wanted: Any) -> dict[str, str]:
+    def furnish(self, **wanted: object) -> dict[str, str]:
         """Set up providers and sources (see tests.support.furnish); returns keys by source."""
         done = subprocess.run(
             (sys.executable, "-m", "tests.support.furnish", json.dumps(wanted)),

@@ -68,8 +68,8 @@ class Provider:
     """Takes invoices on a free port.
 
     `honours_key`: a key that was accepted before is answered, not accepted again. `says`: the
-    statuses it calls back with, in this order, for each acceptance. `seconds`: how long an
-    ordinary answer takes.
+    statuses it calls back with for each acceptance; `says_early`: before it answers. `seconds`:
+    how long an ordinary answer takes. Its reference is its code and the invoice's number.
     """
 
     def __init__(
@@ -79,12 +79,14 @@ class Provider:
         honours_key: bool = True,
         faults: Faults | None = None,
         says: tuple[str, ...] = (),
+        says_early: bool = False,
         seconds: float = 0.0,
     ) -> None:
         self.code = code
         self.honours_key = honours_key
         self.faults = faults or Faults()
         self.says = says
+        self.says_early = says_early
         self.seconds = seconds
         self.callback_url = ""
         self.requests: list[Request] = []
@@ -148,8 +150,10 @@ class Provider:
             self.requests.append(request)
             if is_accepted:
                 self._accepted.add(key)
-        if is_accepted:
-            for status in self.says:
+        for status in self.says if is_accepted else ():
+            if self.says_early:
+                self.call_back(f"{key}-{status}", key, status)
+            else:
                 self.say(key, status)
         return fault, is_repeat
 
@@ -238,7 +242,8 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             dice = random.Random(self.headers["Idempotency-Key"])
             time.sleep(dice.uniform(0.5, 1.0) if fault == "slow" else provider.seconds)
-            self._answer(200, {"id": f"{provider.code}-{self.headers['Idempotency-Key']}"}, {})
+            number = self.headers["Kuvert-Invoice-Number"]
+            self._answer(200, {"id": f"{provider.code}-{number}"}, {})
 
     def _answer(
         self, status: int, content: Mapping[str, object], headers: Mapping[str, str]

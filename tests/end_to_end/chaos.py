@@ -1,0 +1,69 @@
+"""Kills processes of an installation at random and starts them again."""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+
+from tests.support.processes import Child, Installation, wait_until
+
+VICTIMS = ("pool child", "worker", "web", "beat")
+LONGEST_GAP = 2.5
+
+
+class Chaos:
+    """Strikes with kill -9, in an order and at moments that `seed` decides.
+
+    `hits` names what was killed; a strike that found nothing to kill is not in it.
+    """
+
+    def __init__(self, kuvert: Installation, seed: int) -> None:
+        self.hits: list[str] = []
+        self._kuvert = kuvert
+        self._dice = random.Random(seed)
+        self._order = self._dice.sample(VICTIMS, len(VICTIMS))
+
+    def strike(self, count: int) -> None:
+        """Kill until `count` processes were hit; each victim once before any comes again."""
+        while len(self.hits) < count:
+            time.sleep(self._dice.uniform(0.2, LONGEST_GAP))
+            victim = self._order.pop() if self._order else self._dice.choice(VICTIMS)
+            if self._kill(victim):
+                self.hits.append(victim)
+
+    def _kill(self, victim: str) -> bool:
+        """Kill one and see it running again; False when there was nothing to kill."""
+        if victim == "pool child":
+            return self._kill_pool_child(self._kuvert.children["worker"])
+        child = self._kuvert.children[victim]
+        was_running = child.kill()
+        child.start()
+        if victim == "web":
+            wait_until(self._kuvert.is_ready, 40, "web is ready again")
+        return was_running
+
+    def _kill_pool_child(self, worker: Child) -> bool:
+        pids = worker.children()
+        if not pids:
+            return False
+        pid = self._dice.choice(pids)
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return False
+        wait_until(lambda: pid not in worker.children(), 10, f"pool child {pid} is gone")
+        return True
+
+
+def insist(call: Callable[[], int], seconds: float) -> int:
+    """Call until the answer is no 5xx, as a careful sender does; return its status."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            status = call()
+        except OSError:
+            status = 599
+        if status < 500 or time.monotonic() > until:
+            return status
+        time.sleep(0.1)
