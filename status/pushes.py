@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, exists, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, update
 
 from core.clock import utcnow
 from core.db import LONG, database, insist
@@ -39,9 +39,15 @@ def _is_open(now: datetime) -> ColumnElement[bool]:
 
 
 def _with_due(now: datetime) -> ColumnElement[bool]:
-    """Return the condition that a subscription is open and has a push that is due."""
-    mine = and_(PUSHES.c.subscription_id == SUBSCRIPTIONS.c.id, PUSHES.c.due_at <= now)
-    return and_(_is_open(now), exists(select(PUSHES.c.id).where(mine)))
+    """Return the condition that a subscription is open and has a push that is due.
+
+    By the earliest one, not by EXISTS: PostgreSQL turns that into a join which reads every row
+    that is due, and this is one look per subscription.
+    """
+    columns = PUSHES.c
+    mine = and_(columns.subscription_id == SUBSCRIPTIONS.c.id, columns.due_at <= now)
+    earliest = select(columns.due_at).where(mine).order_by(columns.due_at).limit(1)
+    return and_(_is_open(now), earliest.correlate(SUBSCRIPTIONS).scalar_subquery().is_not(None))
 
 
 def has_due(connection: Connection, now: datetime) -> bool:

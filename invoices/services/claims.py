@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, or_, select
 
 from core.clock import utcnow
 from core.db import database
@@ -43,9 +43,20 @@ def _is_due(now: datetime) -> ColumnElement[bool]:
     )
 
 
+def _with_due(now: datetime, *also: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return the condition that a provider has a delivery that is due.
+
+    By the earliest one, not by EXISTS: PostgreSQL turns that into a join which reads every row
+    that is due (35 ms of a claim where 200,000 are), and this is one look per provider.
+    """
+    columns = DELIVERIES.c
+    earliest = select(columns.due_at).where(_is_due(now), *also).order_by(columns.due_at).limit(1)
+    return earliest.correlate(PROVIDERS).scalar_subquery().is_not(None)
+
+
 def has_due(connection: Connection, now: datetime) -> bool:
     """Return whether the pump has anything to do; one indexed look per provider."""
-    due = exists(select(DELIVERIES.c.id).where(_is_due(now)))
+    due = _with_due(now)
     return (
         connection.execute(select(PROVIDERS.c.id).where(is_open(now), due).limit(1)).first()
         is not None
@@ -58,7 +69,7 @@ def claim(connection: Connection, limit: int, token: UUID, until: datetime) -> l
     A provider whose breaker has just run out gets one delivery, to see whether it is well again.
     """
     now = utcnow()
-    due = exists(select(DELIVERIES.c.id).where(_is_due(now), DELIVERIES.c.state.in_(WAITING)))
+    due = _with_due(now, DELIVERIES.c.state.in_(WAITING))
     providers = connection.execute(select(PROVIDERS).where(is_open(now), due)).all()
     groups = []
     for provider in providers:
