@@ -74,6 +74,7 @@ def _settings(settings: Settings) -> dict[str, Any]:
         "task_reject_on_worker_lost": True,
         "task_soft_time_limit": 540,
         "task_time_limit": 600,
+        "worker_consumer": "core.consumer:CarefulConsumer",
         "worker_prefetch_multiplier": 1,
         "worker_cancel_long_running_tasks_on_connection_loss": True,
         "worker_soft_shutdown_timeout": 20,

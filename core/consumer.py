@@ -1,0 +1,129 @@
+"""The worker's ear: what cannot be run is set aside before it can do harm.
+
+Celery loses some bad messages without a trace and one kind of header ends its main process,
+again and again as the message comes back. Here each message is looked at first; a bad one is
+rejected, which on the queues of work takes it to the queue `dead`, and the log says why.
+"""
+
+import inspect
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from celery import Task
+from celery.worker.consumer import Consumer
+from kombu import Message
+from kombu.exceptions import KombuError
+
+from core.queues import BROKER_ERRORS
+
+logger = logging.getLogger(__name__)
+
+BODY_PARTS = 3
+"""Arguments, keyword arguments and the rest: the body of Celery's message protocol 2."""
+
+
+class CarefulConsumer(Consumer):
+    """Celery's consumer, which hands on only what a task can take."""
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], None]:  # noqa: ANN401
+        """Return Celery's own handler behind our look at the message."""
+        handle = super().create_task_handler(*args, **kwargs)
+
+        def look_first(message: Message) -> None:
+            why = problem(message, self.app.tasks)
+            if why is None:
+                handle(message)
+                return
+            self._set_aside(message, why)
+
+        return look_first
+
+    def on_decode_error(self, message: Message, exc: Exception) -> None:
+        """Set aside what cannot be decoded; Celery would drop it."""
+        self._set_aside(message, str(exc))
+
+    def _set_aside(self, message: Message, why: str) -> None:
+        logger.error("message set aside", extra={"reason": why, **_shown(message)})
+        message.reject_log_error(logger, BROKER_ERRORS)
+
+
+def problem(message: Message, tasks: Mapping[str, Task[Any, Any]]) -> str | None:
+    """Say in one line why a message cannot be run; None when it can.
+
+    A wish to run later is struck out: what waits for its time waits in the database.
+    """
+    headers: dict[str, Any] = message.headers or {}
+    task = tasks.get(str(headers.get("task")))
+    if task is None:
+        return f"no task is called {headers.get('task')!r}"
+    headers.pop("eta", None)
+    return _bad_header(headers) or _bad_body(message, task)
+
+
+def _bad_header(headers: Mapping[str, Any]) -> str | None:
+    limits = headers.get("timelimit") or (None, None)
+    if not isinstance(limits, Sequence) or not all(_is_number_or_none(item) for item in limits):
+        return "the header timelimit is no pair of numbers"
+    if not isinstance(headers.get("retries") or 0, int):
+        return "the header retries is no number"
+    if not _is_moment_or_none(headers.get("expires")):
+        return "the header expires is no time"
+    return None
+
+
+def _is_number_or_none(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def _is_moment_or_none(value: object) -> bool:
+    if value is None:
+        return True
+    try:
+        datetime.fromisoformat(str(value))
+    except ValueError:
+        return False
+    return True
+
+
+def _bad_body(message: Message, task: Task[Any, Any]) -> str | None:
+    """Look at the arguments: they must fit the task, and each is an id or a list of ids."""
+    try:
+        body = message.decode()
+    except (KombuError, ValueError, TypeError) as error:
+        return f"the body cannot be read: {error}"
+    if not isinstance(body, list | tuple) or len(body) != BODY_PARTS:
+        return "the body is not that of a task"
+    args, kwargs, _ = body
+    try:
+        bound = inspect.signature(task.run).bind(*args, **kwargs)
+    except TypeError as error:
+        return f"wrong arguments: {error}"
+    values = [item for item in bound.arguments.values() if item is not None]
+    return None if all(_is_id_or_ids(value) for value in values) else "an argument is no id"
+
+
+def _is_id_or_ids(value: object) -> bool:
+    ids = value if isinstance(value, list) else [value]
+    return all(isinstance(item, str) and _is_id(item) for item in ids)
+
+
+def _is_id(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _shown(message: Message) -> dict[str, object]:
+    """Return what the log says of a message; never its body."""
+    headers = message.headers or {}
+    information = message.delivery_info or {}
+    return {
+        "task": str(headers.get("task"))[:100],
+        "task_id": str(headers.get("id"))[:60],
+        "queue": information.get("routing_key"),
+    }

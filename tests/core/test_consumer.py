@@ -1,0 +1,77 @@
+"""What the worker takes from a queue, and what it sets aside."""
+
+import json
+import pickle
+from typing import Any
+
+import pytest
+from celery import Celery, Task
+from kombu import Message
+
+from core.consumer import problem
+
+ID = "01a2032d-7a5f-7fcb-9811-f09781f36923"
+celery = Celery("test", set_as_current=False)
+
+
+@celery.task(name="tasks.sendInvoice")
+def send(token_or_id: str, ids: list[str] | None = None) -> None:
+    """A task with the arguments of ours."""
+
+
+def message(body: object, content_type: str = "application/json", **headers: object) -> Message:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Message(
+        body=raw,
+        content_type=content_type,
+        content_encoding="utf-8",
+        headers={"task": "tasks.sendInvoice", "id": "1", **headers},
+        accept={"application/json"},
+    )
+
+
+def judged(sent: Message) -> str | None:
+    tasks: dict[str, Task[Any, Any]] = {"tasks.sendInvoice": send}
+    return problem(sent, tasks)
+
+
+@pytest.mark.parametrize("args", [[ID], [ID, [ID, ID]], [ID, None]])
+def test_ids_are_taken(args: list[object]) -> None:
+    assert judged(message([args, {}, {}])) is None
+
+
+def test_keyword_arguments_are_taken() -> None:
+    assert judged(message([[], {"token_or_id": ID}, {}])) is None
+
+
+def test_a_wish_to_run_later_is_struck_out() -> None:
+    sent = message([[ID], {}, {}], eta="9999-01-01T00:00:00")
+
+    assert judged(sent) is None
+    assert "eta" not in sent.headers
+
+
+@pytest.mark.parametrize(
+    ("sent", "why"),
+    [
+        (message([[ID], {}, {}], task="tasks.nope"), "no task is called 'tasks.nope'"),
+        (message([[ID], {}, {}], timelimit=["a", "b"]), "timelimit"),
+        (message([[ID], {}, {}], timelimit=7), "timelimit"),
+        (message([[ID], {}, {}], expires="soon"), "expires"),
+        (message([[ID], {}, {}], retries="many"), "retries"),
+        (message(b'[["01a2'), "cannot be read"),
+        (message(pickle.dumps([]), "application/x-python-serialize"), "cannot be read"),
+        (message({}), "not that of a task"),
+        (message([[], {}, {}]), "wrong arguments"),
+        (message([[ID, [ID], ID], {}, {}]), "wrong arguments"),
+        (message([[5], {}, {}]), "no id"),
+        (message([["../1"], {}, {}]), "no id"),
+        (message([[ID, [ID, None]], {}, {}]), "no id"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_cannot_be_run_is_named(sent: Message, why: str) -> None:
+    found = judged(sent)
+
+    assert found is not None
+    assert why in found
