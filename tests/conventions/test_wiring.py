@@ -1,0 +1,168 @@
+"""House rules of what is wired together at run time."""
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator
+from importlib import import_module
+
+import click
+import pytest
+from alembic.script import ScriptDirectory
+from flask import Flask
+from werkzeug.routing import Rule
+
+import manage
+from core import access, cli_run, migrations, pump
+from core.queues import QUEUE_OF, SIGNALS, WORK, TaskName, queues
+from tests.conventions.sources import calls
+
+# What a caller proves itself with, where it is no API key.
+OPEN = {
+    "/healthz": "for load balancers",
+    "/readyz": "for load balancers",
+    "/metrics": "for Prometheus",
+    "/openapi.json": "public, as documentation is",
+    "/docs": "public, as documentation is",
+    "/docs/<name>": "public, as documentation is",
+    "/static/<path:filename>": "public",
+    "/callbacks/<provider>": "the provider's signature",
+}
+
+
+# Tasks and queues
+
+
+def test_every_task_is_registered_under_its_wire_name(app: Flask) -> None:
+    celery = app.extensions["celery"]
+    celery.finalize()
+
+    ours = {name for name in celery.tasks if not name.startswith("celery.")}
+    assert ours == {str(name) for name in TaskName}
+
+
+def test_every_task_has_a_queue() -> None:
+    assert set(QUEUE_OF) == set(TaskName)
+    assert set(QUEUE_OF.values()) == {*SIGNALS, *WORK}
+
+
+def test_every_queue_is_declared_and_consumed_by_the_default_worker() -> None:
+    declared = {queue.name for queue in queues("classic")}
+
+    assert declared == set(QUEUE_OF.values())
+    assert set(cli_run._chosen(None).split(",")) == declared
+
+
+@pytest.mark.parametrize("queue_type", ["classic", "quorum"])
+def test_a_signal_is_one_message_and_work_is_never_dropped(queue_type: str) -> None:
+    arguments = {queue.name: queue.queue_arguments or {} for queue in queues(queue_type)}
+
+    assert all(arguments[name]["x-max-length"] == 1 for name in SIGNALS)
+    assert not any("x-max-length" in arguments[name] for name in WORK)
+    assert all(arguments[name]["x-dead-letter-exchange"] for name in WORK)
+
+
+def test_every_timer_is_for_a_task(app: Flask) -> None:
+    schedule = app.extensions["celery"].conf.beat_schedule
+
+    assert {entry["task"] for entry in schedule.values()} <= {str(name) for name in TaskName}
+    assert {str(one.pump) for one in pump.registered()} <= {
+        entry["task"] for entry in schedule.values()
+    }
+
+
+def test_every_pump_hands_out_to_a_queue_of_work(app: Flask) -> None:
+    for one in pump.registered():
+        assert QUEUE_OF[one.pump] in SIGNALS
+        assert QUEUE_OF[one.work] in WORK
+        assert {"id", "due_at", "lease_token"} <= set(one.table.c.keys())
+
+
+# Migrations
+
+
+def test_there_is_one_migration_head() -> None:
+    script = ScriptDirectory(str(migrations.FOLDER))
+
+    assert script.get_heads() == [migrations.head()]
+    numbers = [path.name[:4] for path in sorted((migrations.FOLDER / "versions").glob("*.py"))]
+    assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]
+
+
+# Routes
+
+
+def rules(app: Flask) -> list[Rule]:
+    return [rule for rule in app.url_map.iter_rules() if not rule.rule.startswith("/admin")]
+
+
+def asks_for_the_caller(view: Callable[..., object]) -> bool:
+    """Tell whether a view calls `caller`, itself or through a function of its module."""
+    module = inspect.getmodule(view)
+    source = ast.parse(textwrap.dedent(inspect.getsource(view)))
+    if calls(source, "caller"):
+        return True
+    helpers = {name for name in vars(module) if name.startswith("_")}
+    return any(
+        calls(ast.parse(textwrap.dedent(inspect.getsource(vars(module)[name]))), "caller")
+        for name in helpers
+        if calls(source, name) and inspect.isfunction(vars(module)[name])
+    )
+
+
+def test_every_route_states_its_authentication(app: Flask) -> None:
+    silent = {
+        rule.rule
+        for rule in rules(app)
+        if rule.rule not in OPEN and not asks_for_the_caller(app.view_functions[rule.endpoint])
+    }
+    assert silent == set()
+
+
+def test_every_route_of_the_api_refuses_whoever_has_no_key(app: Flask) -> None:
+    client = app.test_client()
+    for rule in rules(app):
+        if rule.rule in OPEN:
+            continue
+        path = rule.rule
+        for name in rule.arguments:
+            path = path.replace(f"<{name}>", "0190f3a0-0000-7000-8000-000000000000")
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            answer = client.open(path, method=method)
+            assert answer.status_code == 401, f"{method} {path}"
+            assert answer.content_type == "application/problem+json"
+
+
+def test_keys_are_checked_by_somebody(app: Flask) -> None:
+    assert len(access._registered) == 1
+
+
+# Commands
+
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    for name, (target, _) in manage.COMMANDS.items():
+        module, _, member = target.partition(":")
+        found = getattr(import_module(module), member)
+        yield name, found
+        if isinstance(found, click.Group):
+            yield from ((f"{name} {sub}", part) for sub, part in found.commands.items())
+
+
+def test_every_command_says_what_it_does() -> None:
+    assert [name for name, command in commands() if not command.help] == []
+
+
+def test_every_listing_has_json() -> None:
+    without = [
+        name
+        for name, command in commands()
+        if name.endswith((" list", " show", " history", " totals", " preview"))
+        and "--json" not in {text for option in command.params for text in option.opts}
+    ]
+    assert without == []
+
+
+def test_no_option_takes_a_password() -> None:
+    options = {text for _, command in commands() for one in command.params for text in one.opts}
+    assert not {"--password", "--secret", "--token"} & options
