@@ -17,7 +17,7 @@ from uuid import UUID
 from celery import Celery
 from sqlalchemy import Connection, Table, and_, update
 
-from core import leases
+from core import leases, stopping
 from core.clock import utcnow
 from core.db import database, insist, reading, unit_of_work
 from core.errors import UnavailableError
@@ -120,7 +120,7 @@ def _rounds(pump: Pump, held: leases.Held, celery: Celery, limits: Limits) -> It
     if pump.before is not None:
         with unit_of_work() as connection:
             pump.before(connection)
-    while monotonic() < stop_at:
+    while monotonic() < stop_at and not stopping.is_asked():
         room = limits.window - _waiting(celery, QUEUE_OF[pump.work])
         if room <= 0:
             return

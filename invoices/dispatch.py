@@ -1,14 +1,17 @@
 """The work of one message: take a batch, hand it over, record how it ended."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from uuid import UUID
 
+from core import stopping
 from core.db import LONG, insist
 from core.ids import new_id
-from core.pump import Message
+from core.pump import Message, put_back
 from invoices.channels import Channel, Envelope, Result
+from invoices.models import Outcome
 from invoices.services import attempts, claims, outcomes
 
 RECORD_EVERY = 100
@@ -17,17 +20,22 @@ RECORD_EVERY = 100
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A batch on its way: its provider, what the message asked for, and our own token."""
+    """A batch on its way: its provider, what the message asked for, and our own token.
+
+    `unsent`: attempts that were begun and of which no byte will leave.
+    """
 
     batch: claims.Batch
     message: Message
     own: UUID
+    unsent: list[Envelope] = field(default_factory=list)
 
 
 def send_batch(channel: Channel, batch: claims.Batch, message: Message) -> int:
     """Hand over the deliveries that still carry the message's token; return how many were tried.
 
-    No transaction is open while the provider answers.
+    No transaction is open while the provider answers. When the worker is told to stop, what is
+    under way ends and the rest is handed back.
     """
     work = Work(batch, message, new_id())
     results: list[tuple[Envelope, Result]] = []
@@ -43,6 +51,8 @@ def send_batch(channel: Channel, batch: claims.Batch, message: Message) -> int:
         if len(results) == RECORD_EVERY or not batch.route.is_idempotent:
             record()
     record()
+    if stopping.is_asked():
+        _hand_back(work)
     return count
 
 
@@ -56,7 +66,20 @@ def _envelopes(work: Work) -> Iterator[Envelope]:
     ids = message.ids
     sets = [ids] if work.batch.route.is_idempotent else [[item] for item in ids]
     for some in sets:
-        yield from insist(partial(attempts.begin, message=message, own=work.own, ids=some))
+        if stopping.is_asked():
+            return
+        begun = deque(insist(partial(attempts.begin, message=message, own=work.own, ids=some)))
+        while begun and not stopping.is_asked():
+            yield begun.popleft()
+        work.unsent.extend(begun)
+
+
+def _hand_back(work: Work) -> None:
+    """Make due again what was begun but not sent, and what was not begun."""
+    result = Result(outcome=Outcome.HANDED_BACK, detail="not sent: the worker was told to stop")
+    _record(work, [(envelope, result) for envelope in work.unsent])
+    message = work.message
+    insist(lambda connection: put_back(connection, claims.DELIVERIES, message.token, message.ids))
 
 
 def _record(work: Work, results: Sequence[tuple[Envelope, Result]]) -> None:

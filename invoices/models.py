@@ -234,7 +234,7 @@ Index(
 
 
 class Outcome(StrEnum):
-    """How an attempt ended."""
+    """How an attempt ended. `handed_back`: its worker was told to stop before a byte left."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
@@ -242,6 +242,7 @@ class Outcome(StrEnum):
     MISCONFIGURED = "misconfigured"
     UNKNOWN = "unknown"
     LOST = "lost"
+    HANDED_BACK = "handed_back"
 
 
 class Attempt(Base):

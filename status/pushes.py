@@ -4,11 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from itertools import takewhile
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, update
 
+from core import stopping
 from core.clock import utcnow
 from core.db import LONG, database, insist
 from core.http import Answer, Call, Failure, client_for_this_thread
@@ -92,7 +94,8 @@ class Target:
 def post_batch(message: Message, settings: Settings) -> int:
     """Post the pushes that still carry the message's token; return how many were tried.
 
-    No transaction is open while the subscriber answers.
+    No transaction is open while the subscriber answers. When the worker is told to stop, what is
+    under way ends and the rest is handed back.
     """
     own = new_id()
     posts, target = insist(partial(_prepare, message=message, own=own, settings=settings))
@@ -100,6 +103,8 @@ def post_batch(message: Message, settings: Settings) -> int:
         return 0
     ends = list(_send(target, posts, settings))
     insist(lambda connection: push_outcomes.record(connection, target.id, own, ends), LONG)
+    if len(ends) < len(posts):
+        insist(partial(_hand_back, own=own, ids=list(posts)))
     return len(ends)
 
 
@@ -149,6 +154,18 @@ def _target(
     return Target(row.id, row.url, live_secrets(row, settings.secret_key, now))
 
 
+def _hand_back(connection: Connection, own: UUID, ids: Sequence[UUID]) -> None:
+    """Undo `_begin` for what was not posted and still carries our token."""
+    columns = PUSHES.c
+    mine = and_(database().among(columns.id, ids), columns.lease_token == own)
+    values = {
+        "lease_token": None,
+        "due_at": utcnow(),
+        "attempt_count": columns.attempt_count - 1,
+    }
+    connection.execute(update(PUSHES).where(mine).values(values))
+
+
 def _return(connection: Connection, subscription: Row[Any], ids: Sequence[UUID]) -> None:
     """Undo `_begin` for a subscription that was closed or stopped in the meantime."""
     is_stopped = subscription.state != SubscriptionState.ACTIVE
@@ -170,7 +187,8 @@ def _send(
         timeout_seconds=TIMEOUT_SECONDS,
         concurrency=CONCURRENCY,
     )
-    calls = (_call(target, post) for post in posts.values())
+    wanted = takewhile(lambda _: not stopping.is_asked(), posts.values())
+    calls = (_call(target, post) for post in wanted)
     for call, end in client.send(calls):
         yield posts[UUID(str(call.key))], end
 

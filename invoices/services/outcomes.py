@@ -74,6 +74,8 @@ def _end(row: Row[Any], result: Result, now: datetime, *, is_uncertain: bool) ->
         due_at = next_try(now, row.attempt_count, result.retry_after)
         used_up = Status.UNKNOWN if is_uncertain else Status.FAILED
         state = Status.RETRY_WAIT if due_at else used_up
+    elif result.outcome == Outcome.HANDED_BACK:
+        due_at, state = now, Status.RETRY_WAIT
     else:
         state = STATE_AFTER[result.outcome]
     changed = {
