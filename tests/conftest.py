@@ -17,6 +17,7 @@ from core import settings as settings_module
 from core.app import create_app
 from core.db import database, db
 from tests.support import factories
+from tests.support.console import Console
 from tests.support.databases import ENGINES, Wipe, new_database
 from tests.support.environment import ENVIRON, make_settings
 
@@ -126,6 +127,14 @@ def api_key(source: factories.SourceWithKey) -> str:
 def api(app: Flask, api_key: str) -> FlaskClient:
     """An HTTP client that sends the key of `source`."""
     return factories.client_of(app, api_key)
+
+
+@pytest.fixture
+def console(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Console:
+    """The command line over the test's application."""
+    return Console(app, monkeypatch, capsys)
 
 
 class Client(FlaskClient):
