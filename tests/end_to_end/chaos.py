@@ -4,7 +4,6 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable
 
 from tests.support.processes import Child, Installation, wait_until
 
@@ -54,16 +53,3 @@ class Chaos:
             return False
         wait_until(lambda: pid not in worker.children(), 10, f"pool child {pid} is gone")
         return True
-
-
-def insist(call: Callable[[], int], seconds: float) -> int:
-    """Call until the answer is no 5xx, as a careful sender does; return its status."""
-    until = time.monotonic() + seconds
-    while True:
-        try:
-            status = call()
-        except OSError:
-            status = 599
-        if status < 500 or time.monotonic() > until:
-            return status
-        time.sleep(0.1)

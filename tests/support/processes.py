@@ -49,6 +49,7 @@ class Child:
 
     def start(self) -> None:
         """Start it, again if it has ended."""
+        self._began_at = self._log.stat().st_size if self._log.exists() else 0
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 self.command,
@@ -68,6 +69,10 @@ class Child:
     def output(self) -> str:
         """Return all that it has said, over all its starts."""
         return self._log.read_text(errors="replace")
+
+    def own_output(self) -> str:
+        """Return what it has said since it was started last."""
+        return self._log.read_bytes()[self._began_at :].decode(errors="replace")
 
     def last_words(self) -> str:
         """Return the end of its output, for a message."""
@@ -156,16 +161,22 @@ class Installation:
             try:
                 wait_until(is_ready, READY_SECONDS, f"{name} is ready")
             except AssertionError as error:
-                raise AssertionError(f"{error}\n{child.last_words()}") from None
+                said = f"{self.readiness()}\n" if name == "web" else ""
+                raise AssertionError(f"{error}\n{said}{child.last_words()}") from None
 
     def is_ready(self) -> bool:
         """Whether /readyz says so."""
+        return self.readiness().startswith("200")
+
+    def readiness(self) -> str:
+        """Return status and body of /readyz; why not where nobody answers."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
             connection.request("GET", "/readyz")
-            return connection.getresponse().status == 200
-        except OSError:
-            return False
+            answer = connection.getresponse()
+            return f"{answer.status} {answer.read().decode()}"
+        except (OSError, http.client.HTTPException) as error:
+            return str(error)
         finally:
             connection.close()
 
@@ -225,7 +236,8 @@ class Installation:
 def _has_begun(child: Child) -> Callable[[], bool]:
     """Return what tells that a worker or beat has said that it works."""
     return lambda: (
-        child.is_running and any(words in child.output() for words in ("ready.", "beat: Starting"))
+        child.is_running
+        and any(words in child.own_output() for words in ("ready.", "beat: Starting"))
     )
 
 
