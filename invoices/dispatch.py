@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from uuid import UUID
 
+from sqlalchemy import Connection
+
 from core import stopping
 from core.db import LONG, insist
 from core.ids import new_id
@@ -68,10 +70,14 @@ def _envelopes(work: Work) -> Iterator[Envelope]:
     for some in sets:
         if stopping.is_asked():
             return
-        begun = deque(insist(partial(attempts.begin, message=message, own=work.own, ids=some)))
+        begun = deque(insist(partial(_begin, work=work, ids=some)))
         while begun and not stopping.is_asked():
             yield begun.popleft()
         work.unsent.extend(begun)
+
+
+def _begin(connection: Connection, work: Work, ids: Sequence[UUID]) -> list[Envelope]:
+    return attempts.begin(connection, work.batch.provider_id, work.message, work.own, ids)
 
 
 def _hand_back(work: Work) -> None:

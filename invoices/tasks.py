@@ -35,7 +35,7 @@ def send_invoice(token_or_id: str, ids: list[str] | None = None) -> int:
         message = pump.open_message(connection, DELIVERIES, token_or_id, ids, lease)
         if message is None:
             return 0
-        batch = claims.provider_of(connection, message.ids)
+        batch = claims.provider_of(connection, message)
         if batch is None or not batch.is_open:
             pump.put_back(connection, claims.DELIVERIES, message.token, message.ids)
             return 0

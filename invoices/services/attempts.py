@@ -25,18 +25,21 @@ ATTEMPTS = Attempt.__table__
 
 
 def begin(
-    connection: Connection, message: Message, own: UUID, ids: Sequence[UUID]
+    connection: Connection, provider_id: UUID, message: Message, own: UUID, ids: Sequence[UUID]
 ) -> list[Envelope]:
-    """Begin an attempt for each delivery that still carries the message's token.
+    """Begin an attempt for each delivery of the provider that still carries the message's token.
 
-    From then on it carries `own`. The attempts are committed before any byte leaves, so that a
-    crash leaves evidence. A second message with the same token finds nothing.
+    One of another provider is left alone, so that nobody gets what is meant for somebody else:
+    it is due again when its lease ends. From then on those that were begun carry `own`. The
+    attempts are committed before any byte leaves, so that a crash leaves evidence. A second
+    message with the same token finds nothing.
     """
     now = utcnow()
     columns = DELIVERIES.c
     mine = and_(
         database().among(columns.id, ids),
         columns.lease_token == message.token,
+        columns.provider_id == provider_id,
         columns.state.in_(WAITING),
     )
     values = {

@@ -1,6 +1,6 @@
 """Which deliveries are due, and claiming them for a batch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, case, or_, select
 
 from core.clock import utcnow
 from core.db import database
-from core.pump import Group
+from core.pump import Group, Message
 from invoices.channels import Route
 from invoices.models import Delivery, Provider, ProviderState
 from status.models import Status
@@ -113,13 +113,22 @@ class Batch:
     is_open: bool
 
 
-def provider_of(connection: Connection, ids: Sequence[UUID]) -> Batch | None:
-    """Return the provider that the deliveries of one message go to; None when there are none."""
+def provider_of(connection: Connection, message: Message) -> Batch | None:
+    """Return the provider that the deliveries of one message go to; None when there are none.
+
+    Only a delivery that still carries the token can tell: one that was held and released since
+    may go through another provider by now.
+    """
     now = utcnow()
     statement = (
         select(PROVIDERS, case((is_open(now), 1), else_=0).label("may_get_work"))
         .join(DELIVERIES, DELIVERIES.c.provider_id == PROVIDERS.c.id)
-        .where(DELIVERIES.c.id == ids[0])
+        .where(
+            database().among(DELIVERIES.c.id, message.ids),
+            DELIVERIES.c.lease_token == message.token,
+        )
+        .order_by(DELIVERIES.c.id)
+        .limit(1)
     )
     row = connection.execute(statement).one_or_none()
     if row is None:

@@ -144,8 +144,9 @@ def test_a_delivery_that_is_not_current_leaves_its_invoice_alone(source: SourceW
 
 
 def begin(message: Message, own: Message) -> list[Envelope]:
+    provider_id = desk.rows(desk.DELIVERIES)[0].provider_id
     with unit_of_work() as connection:
-        return attempts.begin(connection, message, own.token, message.ids)
+        return attempts.begin(connection, provider_id, message, own.token, message.ids)
 
 
 def settle() -> None:

@@ -10,7 +10,10 @@ from sqlalchemy import update
 from core.clock import utcnow
 from core.db import reading, unit_of_work
 from core.ids import new_id
-from invoices.services import claims
+from core.pump import Message
+from invoices.services import actions, claims
+from invoices.services.actions import Order
+from status.models import Cause
 from tests.support import desk
 from tests.support.channel import FakeChannel
 from tests.support.factories import SourceWithKey, add_invoice, add_source
@@ -159,13 +162,47 @@ def test_two_at_once_share_the_work(app: Flask) -> None:
 def test_the_batch_says_whether_its_provider_is_open(source: SourceWithKey) -> None:
     add_invoice(source)
     [message] = desk.claim()
-    assert desk.batch_of(message).is_open
+    batch = desk.batch_of(message)
+    assert batch
+    assert batch.is_open
 
     change_provider(state="paused")
 
-    assert not desk.batch_of(message).is_open
+    batch = desk.batch_of(message)
+    assert batch
+    assert not batch.is_open
 
 
 def test_a_batch_of_nothing_has_no_provider(app: Flask) -> None:
-    with reading() as connection:
-        assert claims.provider_of(connection, [new_id()]) is None
+    assert desk.batch_of(Message(new_id(), [new_id()], desk.LEASE)) is None
+
+
+def test_one_that_is_released_elsewhere_takes_no_other_along(source: SourceWithKey) -> None:
+    first, second = add_invoice(source), add_invoice(source)
+    add_source(provider="sandbox-2")
+    [message] = desk.claim()
+    order = Order(reason="over there", actor="test", cause=Cause.STAFF)
+    with unit_of_work() as connection:
+        actions.hold(connection, first, order)
+        actions.release(connection, first, order, provider="sandbox-2")
+
+    batch = desk.batch_of(message)
+
+    providers = {row.code: row.id for row in desk.rows(desk.PROVIDERS)}
+    assert batch
+    assert batch.provider_id == providers["sandbox"]
+    assert desk.send(FakeChannel(), message) == 1
+    assert [desk.status_of(item) for item in (first, second)] == ["ready", "sent"]
+
+
+def test_a_message_of_two_providers_reaches_one_of_them(app: Flask) -> None:
+    two_sources(2, 2)
+    one, other = desk.claim()
+
+    sent = desk.send(FakeChannel(), Message(one.token, [*one.ids, *other.ids], one.lease))
+
+    assert sent == 2
+    assert sorted(row.state for row in desk.rows(desk.DELIVERIES)) == [
+        *("ready", "ready"),
+        *("sent", "sent"),
+    ]

@@ -80,18 +80,17 @@ def claim(limit: int = 1000, lease: timedelta = LEASE) -> list[Message]:
     return [Message(token, group.ids, lease) for group in groups]
 
 
-def batch_of(message: Message) -> claims.Batch:
-    """Return the provider of a message."""
+def batch_of(message: Message) -> claims.Batch | None:
+    """Return the provider of a message; None when its deliveries are no longer its own."""
     with reading() as connection:
-        found = claims.provider_of(connection, message.ids)
-    assert found
-    return found
+        return claims.provider_of(connection, message)
 
 
 def send(channel: Channel, message: Message | None = None) -> int:
     """Hand over what is due, or what a message says; return how many were tried."""
     messages = [message] if message else claim()
-    return sum(dispatch.send_batch(channel, batch_of(item), item) for item in messages)
+    batches = ((batch_of(item), item) for item in messages)
+    return sum(dispatch.send_batch(channel, batch, item) for batch, item in batches if batch)
 
 
 def add_delivery(like: UUID, *, state: str, due_at: datetime | None = None) -> UUID:
