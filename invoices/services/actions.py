@@ -154,13 +154,16 @@ def _lock(
     invoice = lock_invoices(connection, [invoice_id]).get(invoice_id)
     if invoice is None or (order.source_id is not None and invoice.source_id != order.source_id):
         raise NotFoundError("no such invoice")
-    current = next(item for item in deliveries if item.id == invoice.current_delivery_id)
     if invoice.status not in allowed:
         states = ", ".join(sorted(allowed))
         raise ConflictError(
             f"the invoice is {invoice.status} and cannot be {verb}; only one that is {states} can"
         )
-    return _Locked(invoice, current)
+    for delivery in deliveries:
+        if delivery.id == invoice.current_delivery_id:
+            return _Locked(invoice, delivery)
+    # While we waited for the locks a resend made another delivery, which we could not see.
+    raise ConflictError("the invoice was sent again just now; look at it and decide anew")
 
 
 def _set(connection: Connection, locked: _Locked, changed: dict[str, Any]) -> None:

@@ -248,6 +248,17 @@ def test_an_outcome_cannot_be_decided_as_anything_else(source: SourceWithKey, st
         do("reconcile", invoice_id, status=status)
 
 
+@pytest.mark.parametrize("verb", ALLOWED)
+def test_a_delivery_that_a_resend_has_just_made_is_a_conflict(
+    source: SourceWithKey, verb: str
+) -> None:
+    invoice_id = stands_at(source, min(ALLOWED[verb]))
+    desk.change(desk.INVOICES, current_delivery_id=new_id())
+
+    with pytest.raises(ConflictError, match="just now"):
+        do(verb, invoice_id, **MORE.get(verb, {}))
+
+
 # Over HTTP
 
 
