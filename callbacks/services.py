@@ -66,6 +66,10 @@ def claim(connection: Connection, limit: int, token: UUID, until: datetime) -> l
     return [Group(ids)] if ids else []
 
 
+ByInvoice = dict[UUID, UUID]
+"""Deliveries that a callback may mean, by their invoice."""
+
+
 @dataclass(frozen=True, slots=True)
 class End:
     """What became of one callback; `due_at` set: it is looked at again then."""
@@ -92,7 +96,7 @@ def process(connection: Connection, token: UUID, ids: Sequence[UUID]) -> list[En
     for row in rows:
         if row.id in ends:
             continue
-        verdict = _verdict(row, said[row.id], matched.get(row.id), meanings)
+        verdict = _verdict(row, said[row.id], matched[row.id], meanings)
         if isinstance(verdict, End):
             ends[row.id] = verdict
         else:
@@ -124,16 +128,19 @@ def _read_all(
 
 def _match(
     connection: Connection, rows: Iterable[Row[Any]], said: Mapping[UUID, Said]
-) -> dict[UUID, UUID]:
+) -> dict[UUID, ByInvoice]:
     """Find each callback's delivery, by dispatch key or by the provider's own reference.
 
-    Only a delivery through the same provider counts: no provider speaks for another.
+    Only a delivery through the same provider counts: no provider speaks for another. Of several
+    deliveries of one invoice it is the newest; several invoices are all returned.
     """
     columns = DELIVERIES.c
     keys = {item.dispatch_key for item in said.values() if item.dispatch_key}
     references = {item.reference for item in said.values()}
     handle = database()
-    statement = select(columns.id, columns.provider_id, columns.provider_reference).where(
+    statement = select(
+        columns.id, columns.invoice_id, columns.provider_id, columns.provider_reference
+    ).where(
         or_(
             handle.among(columns.id, keys),
             and_(
@@ -142,19 +149,18 @@ def _match(
             ),
         )
     )
-    found: dict[tuple[UUID, object], UUID] = {}
-    for delivery in connection.execute(statement):
-        found[delivery.provider_id, delivery.id] = delivery.id
-        found[delivery.provider_id, delivery.provider_reference] = delivery.id
+    found: dict[tuple[UUID, object], ByInvoice] = {}
+    for delivery in connection.execute(statement.order_by(columns.id)):
+        for name in (delivery.id, delivery.provider_reference):
+            named = found.setdefault((delivery.provider_id, name), {})
+            named[delivery.invoice_id] = delivery.id
     matched = {}
     for row in rows:
         item = said.get(row.id)
         if item is None:
             continue
         by_key = found.get((row.provider_id, item.dispatch_key)) if item.dispatch_key else None
-        delivery_id = by_key or found.get((row.provider_id, item.reference))
-        if delivery_id is not None:
-            matched[row.id] = delivery_id
+        matched[row.id] = by_key or found.get((row.provider_id, item.reference), {})
     return matched
 
 
@@ -171,13 +177,16 @@ def _meanings(connection: Connection, provider_ids: set[UUID]) -> dict[tuple[UUI
 def _verdict(
     row: Row[Any],
     said: Said,
-    delivery_id: UUID | None,
+    matched: ByInvoice,
     meanings: Mapping[tuple[UUID, str], str],
 ) -> Verdict | End:
     """Turn a callback into a verdict, or say why it has to wait."""
-    if delivery_id is None:
-        note = f"no delivery with the reference {said.reference}"
+    if len(matched) != 1:
+        # A provider that gives many invoices one reference says nothing about any of them.
+        found = f"{len(matched)} invoices" if matched else "no delivery"
+        note = f"{found} with the reference {said.reference}"
         return End(row.id, CallbackState.ORPHAN, note, _next_look(row), said)
+    [delivery_id] = matched.values()
     status = meanings.get((row.provider_id, said.status.lower()))
     if status is None:
         note = f"nobody has said what '{said.status}' means"
