@@ -15,3 +15,13 @@ def shared(
     folder = tmp_path_factory.mktemp(f"desk-{request.param}")
     with desk(request.param, folder, "web", "worker", "beat") as running:
         yield running
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave storms out of a run that does not ask for them by `-m storm`."""
+    if "storm" in config.getoption("-m"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("storm")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]

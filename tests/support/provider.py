@@ -69,7 +69,8 @@ class Provider:
 
     `honours_key`: a key that was accepted before is answered, not accepted again. `says`: the
     statuses it calls back with for each acceptance; `says_early`: before it answers. `seconds`:
-    how long an ordinary answer takes. Its reference is its code and the invoice's number.
+    how long an ordinary answer takes; `drips`: and then one byte a second. Its reference is its
+    code and the invoice's number.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Provider:
         says: tuple[str, ...] = (),
         says_early: bool = False,
         seconds: float = 0.0,
+        drips: bool = False,
     ) -> None:
         self.code = code
         self.honours_key = honours_key
@@ -88,6 +90,7 @@ class Provider:
         self.says = says
         self.says_early = says_early
         self.seconds = seconds
+        self.drips = drips
         self.callback_url = ""
         self.requests: list[Request] = []
         self.told: dict[str, str] = {}
@@ -183,9 +186,9 @@ class Provider:
                 event_id, reference, status = self._to_tell.get(timeout=0.1)
             except queue.Empty:
                 continue
-            self._insist(event_id, reference, status)
+            self.insist(event_id, reference, status)
 
-    def _insist(self, event_id: str, reference: str, status: str) -> None:
+    def insist(self, event_id: str, reference: str, status: str) -> None:
         """Call back until it is taken: providers repeat what nobody answers."""
         until = time.monotonic() + KEEP_TRYING_SECONDS
         while time.monotonic() < until and not self._is_closing.is_set():
@@ -255,7 +258,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if not self.server.provider.drips:
+            self.wfile.write(body)
+            return
+        for byte in body:
+            self.wfile.write(bytes([byte]))
+            time.sleep(1)
 
     def _cut(self) -> None:
         """Close with RST instead of FIN."""
