@@ -11,7 +11,7 @@ Our dialect is that of Debian's cron, as cronsim reads and runs it, made narrowe
 - Both day fields set: it runs when either fits. When one of them begins with `*`, both must fit.
 - When minute and hour are both written without a leading `*`, a time that the change of the
   clock leaves out runs at the change, and one that comes twice runs the first time only. With
-  a leading `*` in either, runs follow real time.
+  a leading `*` in either, runs follow real time: each moment whose local time fits is one.
 
 Narrower than cronsim, because people mean different things by them: six fields (seconds), `a/n`
 (write `a-59/n`), a step behind `L` and `LW`, and anything that has no run in five years. As in
@@ -22,12 +22,13 @@ no @reboot, no time zone inside the expression.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
+from core.schedules.clock_changes import clock_changes
 from core.schedules.errors import CrontabError
 from core.setting_values import show
 
@@ -128,14 +129,38 @@ class Crontab:
 
     def after(self, moment: datetime) -> Iterator[datetime]:
         """Yield the runs after `moment`, oldest first, in UTC; at most 50 years without one."""
-        zone: tzinfo = UTC if self.zone.key == "UTC" else self.zone
-        last = moment
-        for run in CronSim(self.text, moment.astimezone(zone)):
+        if self.zone.key == "UTC":
+            return CronSim(self.text, moment.astimezone(UTC))
+        minute, hour, *_ = self.fields
+        is_flowing = minute.startswith("*") or hour.startswith("*")
+        return self._in_real_time(moment) if is_flowing else self._at_fixed_times(moment)
+
+    def _at_fixed_times(self, moment: datetime) -> Iterator[datetime]:
+        for run in CronSim(self.text, moment.astimezone(self.zone)):
             at = run.astimezone(UTC)
             # From the second of two equal hours cronsim goes back into the first.
-            if at > last:
+            if at > moment:
+                yield at
+
+    def _in_real_time(self, moment: datetime) -> Iterator[datetime]:
+        """Yield the moments whose local time fits, clock change by clock change.
+
+        cronsim would lose runs where the clock changes at midnight or by half an hour.
+        """
+        last, wall = moment, moment.astimezone(self.zone).replace(tzinfo=None)
+        while True:
+            offset = last.astimezone(self.zone).utcoffset() or timedelta(0)
+            for run in CronSim(self.text, wall):
+                at = (run - offset).replace(tzinfo=UTC)
+                change = next(clock_changes(self.zone, last, at), None)
+                if change:
+                    last = change.at
+                    wall = last.astimezone(self.zone).replace(tzinfo=None) - _SECOND
+                    break
                 last = at
                 yield at
+            else:
+                return
 
     def wall_times(self, begin: datetime, end: datetime) -> list[datetime]:
         """List the naive local times from `begin` to before `end` that the expression names."""
