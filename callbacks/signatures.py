@@ -22,6 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Protocol
 
 from core import webhooks
@@ -160,6 +161,9 @@ def _token(received: Received, secrets: Sequence[str], options: Mapping[str, str
         raise UnauthenticatedError("the token is wrong")
 
 
+# The same few secrets verify every callback. What cannot be parsed is not remembered.
+_parse = lru_cache(maxsize=64)(webhooks.Secret.parse)
+
 _VERIFIERS: Mapping[SignatureProfile, Verifier] = {
     SignatureProfile.STANDARD_WEBHOOKS: _standard_webhooks,
     SignatureProfile.HMAC_SHA256: _hmac_sha256,
@@ -177,7 +181,7 @@ _OPTIONS: Mapping[SignatureProfile, frozenset[str]] = {
 def _parsed(text: str) -> webhooks.Secret | None:
     """Return the secret, None when it is in no known form: the other live one must still do."""
     try:
-        return webhooks.Secret.parse(text)
+        return _parse(text)
     except InputError:
         logger.error("callback secret cannot be read")  # noqa: TRY400 - the trace has no more
         return None

@@ -8,8 +8,9 @@ import re
 from time import perf_counter
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Request, Response, current_app, g, request
 from flask.json.provider import DefaultJSONProvider
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from werkzeug.exceptions import BadRequest
 
 from core import docs_page, health, problems
@@ -32,11 +33,22 @@ def init_app(app: Flask) -> None:
     if hosts is not None:
         app.before_request(_HostCheck(hosts))
     app.after_request(_finish)
+    app.session_interface = _Sessions()
     if isinstance(app.json, DefaultJSONProvider):
         app.json.sort_keys = False  # members stand as they were written
     problems.init_app(app)
     app.register_blueprint(health.bp)
     app.register_blueprint(docs_page.bp)
+
+
+class _Sessions(SecureCookieSessionInterface):
+    """Flask's sessions; a caller without any cookie costs no signer, and most are such."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Return the session of the cookie, or a new one."""
+        if "HTTP_COOKIE" not in request.environ:
+            return self.session_class()
+        return super().open_session(app, request)
 
 
 def settings_of(app: Flask) -> Settings:

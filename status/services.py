@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Row, Select, bindparam, select
 
 from core.bell import ring_after_commit
 from core.clock import rfc3339, utcnow
@@ -37,6 +37,15 @@ EVENT_TYPES = (
     "webhook.test",
 )
 """What a subscription may ask for."""
+
+
+# Built once: it runs with every change that subscribers may hear of.
+_SUBSCRIPTIONS_OF: Select[Any] = select(
+    SUBSCRIPTIONS.c.id, SUBSCRIPTIONS.c.event_types, SUBSCRIPTIONS.c.state
+).where(
+    SUBSCRIPTIONS.c.source_id == bindparam("source_id"),
+    SUBSCRIPTIONS.c.state != SubscriptionState.DELETED,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,16 +83,24 @@ def record(connection: Connection, changes: Sequence[Change]) -> None:
     if not changes:
         return
     now = utcnow()
-    events = [_event_row(change, now) for change in changes]
+    events = [event_row(change, now) for change in changes]
     database().insert_many(connection, EVENTS, events)
+    tell(connection, changes, events)
+
+
+def tell(
+    connection: Connection, changes: Sequence[Change], events: Sequence[dict[str, Any]]
+) -> None:
+    """Make the pushes of events that are written in the same transaction."""
     told = [
         (change, event) for change, event in zip(changes, events, strict=True) if change.is_told
     ]
     if told:
-        _make_pushes(connection, told, now)
+        _make_pushes(connection, told, utcnow())
 
 
-def _event_row(change: Change, now: datetime) -> dict[str, Any]:
+def event_row(change: Change, now: datetime) -> dict[str, Any]:
+    """Return the row of an event in `EVENTS`; whoever writes it must `tell` of it too."""
     return {
         "id": new_id(),
         "invoice_id": change.invoice_id,
@@ -118,19 +135,14 @@ def _make_pushes(
 
 
 def _listeners(connection: Connection, source_ids: set[UUID]) -> dict[UUID, list[Row[Any]]]:
-    """Return the subscriptions of the sources, those that are paused or disabled too."""
-    found: dict[UUID, list[Row[Any]]] = {}
-    columns = SUBSCRIPTIONS.c
-    statement: Select[Any] = select(
-        columns.id, columns.source_id, columns.event_types, columns.state
-    ).where(
-        database().among(columns.source_id, source_ids),
-        columns.state != SubscriptionState.DELETED,
-    )
-    rows: list[Row[Any]] = list(connection.execute(statement))
-    for row in rows:
-        found.setdefault(row.source_id, []).append(row)
-    return found
+    """Return the subscriptions of the sources, those that are paused or disabled too.
+
+    One look per source: a batch has one, or a few.
+    """
+    return {
+        source_id: list(connection.execute(_SUBSCRIPTIONS_OF, {"source_id": source_id}))
+        for source_id in source_ids
+    }
 
 
 def wants(event_types: Sequence[str], event_type: str) -> bool:

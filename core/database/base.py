@@ -34,6 +34,9 @@ from core.errors import SettingsError
 Values = Mapping[str, object]
 """Column names and what to write in them."""
 
+Family = Sequence[tuple[Table, Values]]
+"""Rows that belong to another row and are written with it, each with its table."""
+
 MODULES = {
     "sqlite": "core.database.sqlite",
     "postgresql": "core.database.postgresql",
@@ -69,7 +72,7 @@ class Database:
     def __init__(self, url: str | URL) -> None:
         self.url = self._complete(_parse(url))
         self.engine = self._make_engine()
-        self._single = self.engine.execution_options(**self.single_options)
+        self._single = self._make_single()
         self.prepare(self.engine)
 
     # ---- connections -------------------------------------------------------------------------
@@ -84,6 +87,7 @@ class Database:
     def forget_connections(self) -> None:
         """Drop pooled connections without closing them; a child calls this after a fork."""
         self.engine.dispose(close=False)
+        self._single.dispose(close=False)
 
     def prepare(self, engine: Engine) -> None:
         """Attach what the engine needs on each new connection."""
@@ -121,6 +125,19 @@ class Database:
     def insert_new(self, connection: Connection, table: Table, rows: Sequence[Values]) -> set[UUID]:
         """Insert those rows that break no unique rule; return the ids that went in."""
         raise NotImplementedError
+
+    def insert_family(
+        self, connection: Connection, table: Table, row: Values, family: Family
+    ) -> bool:
+        """Insert a row, and with it the rows that refer to it; False when it breaks a unique rule.
+
+        Then nothing is written.
+        """
+        if not self.insert_new(connection, table, [row]):
+            return False
+        for member, values in family:
+            self.insert_many(connection, member, [values])
+        return True
 
     def insert_many(self, connection: Connection, table: Table, rows: Sequence[Values]) -> None:
         """Insert rows that all have the same keys, in the engine's quickest way."""
@@ -160,6 +177,10 @@ class Database:
         if self.needs_server and missing:
             _refuse(f"has no {' and no '.join(missing)} in {_shown(url)}; write {EXAMPLES}")
         return url.set(drivername=self.driver) if "+" not in url.drivername else url
+
+    def _make_single(self) -> Engine:
+        """Return the engine whose connections commit each statement."""
+        return self.engine.execution_options(**self.single_options)
 
     def _make_engine(self) -> Engine:
         try:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 from typing import cast as cast_type
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Engine,
     Table,
     TableValuedAlias,
     Update,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     bindparam,
     cast,
     column,
+    create_engine,
     func,
     literal,
     select,
@@ -26,10 +28,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningInsert
 
-from core.database.base import Database, Values
-
-if TYPE_CHECKING:
-    import psycopg
+from core.database import psycopg_direct
+from core.database.base import Database, Family, Values
 
 COPY_FROM_ROWS = 20
 """From this many rows on COPY is quicker than a pipeline of INSERTs."""
@@ -55,6 +55,13 @@ class PostgresqlDatabase(Database):
                 "options": f"{bounds} {idle}",
             },
         }
+
+    def _make_single(self) -> Engine:
+        """Keep connections of their own: switching a shared one costs more than a short read."""
+        options = self.engine_options() | {"pool_reset_on_return": None}
+        return create_engine(
+            self.url, hide_parameters=True, isolation_level="AUTOCOMMIT", **options
+        )
 
     def among(
         self, column: ColumnElement[Any] | Column[Any], values: Iterable[Any]
@@ -91,32 +98,28 @@ class PostgresqlDatabase(Database):
 
     def insert_new(self, connection: Connection, table: Table, rows: Sequence[Values]) -> set[UUID]:
         """Use INSERT … ON CONFLICT DO NOTHING RETURNING; from arrays where there are many."""
+        if len(rows) == 1:
+            [row] = rows
+            is_new = psycopg_direct.insert_family(connection, table, row, ())
+            return {cast_type("UUID", row["id"])} if is_new else set()
         if len(rows) < COPY_FROM_ROWS:
             statement = insert(table).on_conflict_do_nothing().returning(table.c.id)
             return set(connection.scalars(statement, [dict(row) for row in rows]))
         names = tuple(rows[0])
         return set(connection.scalars(_insert_from_arrays(table, names), _arrays(rows, names)))
 
+    def insert_family(
+        self, connection: Connection, table: Table, row: Values, family: Family
+    ) -> bool:
+        """Use one statement for all of it."""
+        return psycopg_direct.insert_family(connection, table, row, family)
+
     def insert_many(self, connection: Connection, table: Table, rows: Sequence[Values]) -> None:
         """Use COPY where there are many rows."""
         if len(rows) < COPY_FROM_ROWS:
             super().insert_many(connection, table, rows)
             return
-        names = list(rows[0])
-        quoted = ", ".join(f'"{name}"' for name in names)
-        processors = _processors(connection, table, names)
-        driver = cast_type("psycopg.Connection[Any]", connection.connection.dbapi_connection)
-        with (
-            driver.cursor() as cursor,
-            cursor.copy(f'COPY "{table.name}" ({quoted}) FROM STDIN') as copy,
-        ):
-            for row in rows:
-                copy.write_row(
-                    [
-                        value if process is None or value is None else process(value)
-                        for process, value in zip(processors, row.values(), strict=True)
-                    ]
-                )
+        psycopg_direct.copy(connection, table, rows)
 
     def update_many(self, connection: Connection, table: Table, rows: Sequence[Values]) -> None:
         """Use one UPDATE from arrays, one array per column."""
@@ -179,12 +182,6 @@ def _insert_from_arrays(table: Table, names: tuple[str, ...]) -> ReturningInsert
     source = select(*(new.c[name] for name in names))
     statement = insert(table).from_select(list(names), source)
     return statement.on_conflict_do_nothing().returning(table.c.id)
-
-
-def _processors(connection: Connection, table: Table, names: Sequence[str]) -> list[Any]:
-    """Return what turns a Python value into the driver's, per column; None: nothing to do."""
-    dialect = connection.dialect
-    return [table.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in names]
 
 
 ENGINE = PostgresqlDatabase

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, or_, select
+from sqlalchemy import Connection, Row, Select, bindparam, or_, select
 
 from core.bell import ring_after_commit
 from core.clock import utcnow
@@ -91,8 +91,8 @@ def accept_many(
 ) -> list[Accepted | KuvertError]:
     """Take invoices of one source, each all or nothing; answers in the order of `news`.
 
-    Six statements for any number of invoices: header rows that break no unique rule go in, the
-    rest is compared with what is there.
+    Six statements for many invoices, fewer for one: header rows that break no unique rule go
+    in, the rest is compared with what is there.
     """
     routes = _routes(connection, source_id, news)
     results: dict[int, Accepted | KuvertError] = {}
@@ -116,12 +116,9 @@ def _store(
     results: dict[int, Accepted | KuvertError],
 ) -> None:
     """Write the parcels that are new and answer for all of them."""
-    if not parcels:
-        return
-    rows = [parcel.invoice for parcel in parcels.values()]
-    inserted = database().insert_new(connection, INVOICES, rows)
-    fresh = {index: item for index, item in parcels.items() if item.invoice["id"] in inserted}
-    _write(connection, list(fresh.values()))
+    fresh = _write(connection, parcels)
+    if any(parcel.delivery["due_at"] for parcel in fresh.values()):
+        ring_after_commit(TaskName.GET_ACTIVE_INVOICES)
     for index, parcel in fresh.items():
         results[index] = _accepted(parcel)
     for index, parcel in parcels.items():
@@ -129,34 +126,59 @@ def _store(
             results[index] = _compare(connection, news[index], parcel)
 
 
-def _write(connection: Connection, parcels: Sequence[_Parcel]) -> None:
-    """Write documents, deliveries and first events, and wake the pump."""
+def _write(connection: Connection, parcels: Mapping[int, _Parcel]) -> Mapping[int, _Parcel]:
+    """Write the parcels that break no unique rule, with their first events; return those."""
+    if not parcels:
+        return parcels
+    if len(parcels) == 1:
+        [parcel] = parcels.values()
+        return parcels if _write_one(connection, parcel) else {}
     handle = database()
-    handle.insert_many(connection, DOCUMENTS, [parcel.document for parcel in parcels])
-    handle.insert_many(connection, DELIVERIES, [parcel.delivery for parcel in parcels])
-    history.record(connection, [_first_event(parcel) for parcel in parcels])
-    if any(parcel.delivery["due_at"] for parcel in parcels):
-        ring_after_commit(TaskName.GET_ACTIVE_INVOICES)
+    rows = [parcel.invoice for parcel in parcels.values()]
+    inserted = handle.insert_new(connection, INVOICES, rows)
+    fresh = {index: item for index, item in parcels.items() if item.invoice["id"] in inserted}
+    handle.insert_many(connection, DOCUMENTS, [parcel.document for parcel in fresh.values()])
+    handle.insert_many(connection, DELIVERIES, [parcel.delivery for parcel in fresh.values()])
+    history.record(connection, [_first_event(parcel) for parcel in fresh.values()])
+    return fresh
+
+
+def _write_one(connection: Connection, parcel: _Parcel) -> bool:
+    """Write one parcel in one statement where the engine can; False when it is there already."""
+    change = _first_event(parcel)
+    event = history.event_row(change, parcel.invoice["created_at"])
+    family = (
+        (DOCUMENTS, parcel.document),
+        (DELIVERIES, parcel.delivery),
+        (history.EVENTS, event),
+    )
+    is_new = database().insert_family(connection, INVOICES, parcel.invoice, family)
+    if is_new:
+        history.tell(connection, [change], [event])
+    return is_new
 
 
 # ---- where an invoice goes
+
+_OWN = select(SOURCES.c.provider_id).where(SOURCES.c.id == bindparam("source_id")).scalar_subquery()
+# Built once: it runs with every invoice.
+_ROUTES: Select[Any] = select(
+    PROVIDERS.c.id,
+    PROVIDERS.c.code,
+    PROVIDERS.c.channel,
+    (PROVIDERS.c.id == _OWN).label("is_own"),
+).where(or_(PROVIDERS.c.id == _OWN, PROVIDERS.c.code.in_(bindparam("codes", expanding=True))))
 
 
 def _routes(
     connection: Connection, source_id: UUID, news: Sequence[NewInvoice]
 ) -> dict[str | None, Row[Any]]:
     """Return the providers that are named, by code, and the source's own under None."""
-    codes = {new.provider_code for new in news if new.provider_code}
-    own = select(SOURCES.c.provider_id).where(SOURCES.c.id == source_id).scalar_subquery()
-    columns = PROVIDERS.c
-    wanted = columns.id == own
-    if codes:
-        wanted = or_(wanted, columns.code.in_(sorted(codes)))
-    statement = select(columns.id, columns.code, columns.channel, (columns.id == own).label("own"))
+    codes = sorted({new.provider_code for new in news if new.provider_code})
     routes: dict[str | None, Row[Any]] = {}
-    for row in connection.execute(statement.where(wanted)):
+    for row in connection.execute(_ROUTES, {"source_id": source_id, "codes": codes}):
         routes[row.code] = row
-        if row.own:
+        if row.is_own:
             routes[None] = row
     return routes
 
