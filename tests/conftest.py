@@ -35,6 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Declare our marker."""
     config.addinivalue_line("markers", "every_database: runs on each engine that is here")
+    config.addinivalue_line("markers", "one_database: one is enough, whatever the module says")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -42,7 +43,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "engine" not in metafunc.fixturenames:
         return
     chosen = metafunc.config.getoption("--databases")
-    is_for_all = metafunc.definition.get_closest_marker("every_database")
+    marked = metafunc.definition.get_closest_marker
+    is_for_all = marked("every_database") and not marked("one_database")
     engines = chosen.split(",") if chosen else ENGINES if is_for_all else ENGINES[:1]
     metafunc.parametrize("engine", engines, indirect=True, scope="session")
 

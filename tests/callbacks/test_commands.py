@@ -108,6 +108,7 @@ def test_an_unmapped_word_is_mended(
     assert desk.status_of(sent.id) == "delivered"
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("args", "code"),
     [

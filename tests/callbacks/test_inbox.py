@@ -78,6 +78,7 @@ def test_what_is_signed_but_unreadable_is_kept(client: FlaskClient, acme: str, b
     assert stored().body == body
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("age", "status"), [(0, 202), (299, 202), (302, 401), (-299, 202), (-302, 401), (600, 401)]
 )
@@ -89,6 +90,7 @@ def test_five_minutes_are_too_old_and_too_young(
     assert len(desk.rows(CALLBACKS)) == (status == 202)
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     "headers",
     [
@@ -112,6 +114,7 @@ def test_headers_that_prove_nothing_are_401(
     assert desk.rows(CALLBACKS) == []
 
 
+@pytest.mark.one_database
 def test_a_wrong_secret_is_401(client: FlaskClient, acme: str) -> None:
     """C02."""
     assert call(client, acme, said("r1"), secret=OTHER_SECRET).status_code == 401
@@ -147,11 +150,13 @@ def test_a_provider_that_is_none_is_404(app: Flask, client: FlaskClient, code: s
     assert call(client, code, said("r1")).status_code == 404
 
 
+@pytest.mark.one_database
 def test_another_method_is_405(client: FlaskClient, acme: str) -> None:
     """C18."""
     assert client.get(f"/callbacks/{acme}").status_code == 405
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(("size", "status"), [(256 * 1024, 202), (256 * 1024 + 1, 413)])
 def test_more_than_256_kb_is_413(client: FlaskClient, acme: str, size: int, status: int) -> None:
     """C17."""

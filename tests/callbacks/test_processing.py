@@ -253,6 +253,7 @@ def test_a_mapping_may_be_changed(client: FlaskClient, acme: str, sent: Sent) ->
     assert hits("delivered") == 1
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("word", "status"), [("", "sent"), (" ", "sent"), ("x" * 101, "sent"), ("x", "held")]
 )
@@ -285,6 +286,7 @@ def test_another_provider_s_delivery_is_out_of_reach(
     assert len(desk.history_of(sent.id)) == 3
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     "body",
     [b"{}", b"[]", b"null", b"", b"\xff", b'{"reference":"r"}', b'{"a":1,"a":2}', b'{"status":1}'],

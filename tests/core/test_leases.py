@@ -54,6 +54,7 @@ def test_the_second_taker_learns_who_has_it_since_when(app: Flask) -> None:
     assert timedelta(0) <= utcnow() - busy.since < timedelta(seconds=5)
 
 
+@pytest.mark.one_database
 def test_another_name_is_another_lock(app: Flask) -> None:
     held("a")
 

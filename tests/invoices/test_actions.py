@@ -71,6 +71,7 @@ def test_each_verb_is_allowed_in_its_states_alone(source: SourceWithKey, verb: s
         assert all(name in error.value.detail for name in ALLOWED[verb])
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("verb", ALLOWED)
 def test_an_invoice_of_another_source_is_not_found(source: SourceWithKey, verb: str) -> None:
     invoice_id = add_invoice(source)
@@ -150,6 +151,7 @@ def test_without_a_provider_it_is_released_only_to_a_named_one(app: Flask) -> No
     assert len(desk.ids_of(desk.claim())) == 1
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("verb", ["release", "resend"])
 def test_a_provider_that_is_none_is_refused(source: SourceWithKey, verb: str) -> None:
     invoice_id = stands_at(source, "held" if verb == "release" else "failed")
@@ -240,6 +242,7 @@ def test_an_unknown_outcome_may_be_tried_again_under_the_same_key(source: Source
     assert desk.status_of(invoice_id) == "sent"
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("status", ["ready", "sending", "held", "cancelled", "unknown", "x"])
 def test_an_outcome_cannot_be_decided_as_anything_else(source: SourceWithKey, status: str) -> None:
     invoice_id = stands_at(source, "unknown")
@@ -284,6 +287,7 @@ def test_a_state_that_forbids_it_is_named_in_a_409(source: SourceWithKey, api: F
     assert "the invoice is undeliverable" in answered.get_json()["detail"]
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": "a\nb"}, {"reason": "x", "y": 1}])
 def test_an_action_without_a_readable_reason_is_refused(
     source: SourceWithKey, api: FlaskClient, body: dict[str, object]

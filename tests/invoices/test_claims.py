@@ -143,6 +143,7 @@ def test_a_breaker_that_has_run_out_lets_one_through(source: SourceWithKey) -> N
     assert len(desk.ids_of(desk.claim())) == 1
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("state", ["sending", "sent", "held", "unknown", "cancelled"])
 def test_only_what_waits_is_claimed(source: SourceWithKey, state: str) -> None:
     add_invoice(source)
@@ -173,6 +174,7 @@ def test_the_batch_says_whether_its_provider_is_open(source: SourceWithKey) -> N
     assert not batch.is_open
 
 
+@pytest.mark.one_database
 def test_a_batch_of_nothing_has_no_provider(app: Flask) -> None:
     assert desk.batch_of(Message(new_id(), [new_id()], desk.LEASE)) is None
 

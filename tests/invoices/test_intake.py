@@ -332,6 +332,7 @@ def test_a_key_is_its_source_s_own(app: Flask, api: FlaskClient) -> None:
     assert send(other, invoice_json(), "k1").status_code == 202
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("key", ["", "with space", "ü", "x" * 256])
 def test_a_key_that_is_none_is_refused(api: FlaskClient, key: str) -> None:
     answer = api.post(ROOT, json=invoice_json(), headers={"Idempotency-Key": key})
@@ -359,6 +360,7 @@ def test_a_batch_answers_for_each_item(api: FlaskClient) -> None:
     assert [result["code"] for result in results] == [202, 422, 200, 409]
 
 
+@pytest.mark.one_database
 def test_validating_stores_nothing(api: FlaskClient) -> None:
     good = api.post(f"{ROOT}/validate", json=invoice_json()).get_json()
     bad = api.post(f"{ROOT}/validate", json=invoice_json(payable_amount="1.00")).get_json()

@@ -94,6 +94,7 @@ def test_an_answer_that_decides_nothing_is_tried_again_where_that_is_safe(
     assert {row.may_have_arrived for row in desk.rows(desk.ATTEMPTS)} == {may_have_arrived}
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("may_have_arrived", "is_idempotent", "status"),
     [
@@ -133,6 +134,7 @@ def test_the_provider_s_words_and_reference_are_kept(source: SourceWithKey) -> N
     assert attempt.finished_at >= attempt.started_at
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     "body", [b"", b"<html>", b'{"id": null}', b'{"id": {"a": 1}}', b"\xff", b'{"id": true}']
 )
@@ -170,6 +172,7 @@ def test_odd_words_can_be_stored(source: SourceWithKey) -> None:
 # When it is tried again
 
 
+@pytest.mark.one_database
 def test_the_wait_is_the_plan_s_with_some_jitter(source: SourceWithKey) -> None:
     add_invoice(source)
 
@@ -182,6 +185,7 @@ def test_the_wait_is_the_plan_s_with_some_jitter(source: SourceWithKey) -> None:
         assert step * 0.89 < delivery.due_at - utcnow() < step * 1.11
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("value", "shortest", "longest"),
     [
@@ -249,6 +253,7 @@ def test_a_single_answer_closes_it(source: SourceWithKey) -> None:
     assert (provider.failures, provider.closed_until, provider.alarm) == (0, None, None)
 
 
+@pytest.mark.one_database
 def test_a_busy_provider_is_not_a_broken_one(source: SourceWithKey) -> None:
     for _ in range(6):
         add_invoice(source)

@@ -124,6 +124,7 @@ def test_an_event_makes_a_push_for_each_subscription_that_wants_it(source: Sourc
     assert {push.event_id for push in made} == {event.id}
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("status", ["sending", "retry_wait"])
 def test_steps_on_the_way_are_told_to_nobody(source: SourceWithKey, status: str) -> None:
     invoice_id = add_invoice(source)
@@ -197,6 +198,7 @@ def test_a_second_message_posts_nothing(told: UUID) -> None:
     assert pushes.post_batch(message, settings()) == 0
 
 
+@pytest.mark.one_database
 def test_a_receiver_that_is_not_there_is_a_failure(told: UUID) -> None:
     assert post() == 1
 
@@ -219,6 +221,7 @@ def test_the_plan_takes_about_three_days(told: UUID) -> None:
     assert [str(step) for step in PLAN[:4]] == ["0:00:05", "0:05:00", "0:30:00", "2:00:00"]
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("status", [301, 302, 304, 307, 400, 401, 404, 429, 500, 503])
 def test_anything_but_2xx_is_a_failure(told: UUID, status: int) -> None:
     """S09."""
@@ -229,6 +232,7 @@ def test_anything_but_2xx_is_a_failure(told: UUID, status: int) -> None:
     assert subscription(told).failures == 1
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("status", [200, 201, 204, 299])
 def test_any_2xx_is_done(told: UUID, status: int) -> None:
     end_with([answer(status)])
@@ -236,6 +240,7 @@ def test_any_2xx_is_done(told: UUID, status: int) -> None:
     assert desk.only(PUSHES).state == "delivered"
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("value", "shortest", "longest"),
     [("7", 7, 7), ("1", 5, 5), ("-5", 4, 6), ("999999999", 10, 10), ("soon", 4, 6)],

@@ -140,6 +140,7 @@ def test_a_test_is_pushed_whatever_types_are_asked_for(
     assert has_due()
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("verb", ["test", "replay"])
 def test_a_paused_one_is_not_pushed_to(source: SourceWithKey, api: FlaskClient, verb: str) -> None:
     subscription_id, _ = add_subscription(source)
@@ -152,6 +153,7 @@ def test_a_paused_one_is_not_pushed_to(source: SourceWithKey, api: FlaskClient, 
     assert not rows()
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("verb", ["test", "replay"])
 def test_somebody_elses_is_not_found(app: object, api: FlaskClient, verb: str) -> None:
     subscription_id, _ = add_subscription(add_source())
@@ -252,6 +254,7 @@ def test_more_than_a_replay_takes_is_refused(
     assert len(rows()) == 2
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     "body",
     [{}, {"since": "yesterday"}, {"since": "2026-11-22T08:30:00"}, {"since": 5}, {"sinc": "x"}],
