@@ -69,9 +69,9 @@ def test_all_orders_of_five_repeated_events_end_alike(source: SourceWithKey) -> 
     said: Counter[UUID] = Counter()
     verdicts = []
     for row, order in zip(desk.rows(desk.DELIVERIES), permutations(FIVE), strict=True):
-        events = with_repeats(order, chance)
-        said[row.invoice_id] = len(events)
-        verdicts += [verdict(row.id, status) for status in events]
+        heard = with_repeats(order, chance)
+        said[row.invoice_id] = len(heard)
+        verdicts += [verdict(row.id, status) for status in heard]
 
     effects = apply(*verdicts)
 
