@@ -4,6 +4,7 @@ from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from callbacks import inbox
+from core.bodies import read_body
 from core.clock import utcnow
 from core.db import reading
 
@@ -16,7 +17,7 @@ LARGEST = 256 * 1024
 def receive(provider: str) -> ResponseReturnValue:
     """Store what a provider says; the signature is its authentication."""
     request.max_content_length = LARGEST
-    body = request.get_data(cache=False)
+    body = read_body()
     with reading() as connection:
         sender = inbox.sender(connection, provider)
         headers = {name.lower(): value for name, value in request.headers.items()}

@@ -15,6 +15,7 @@ from flask import Response, jsonify, request
 from werkzeug.exceptions import PreconditionFailed
 
 from core import strict_json
+from core.bodies import read_body
 from core.errors import Finding, InputError, MediaTypeError, NotFoundError, UnreadableError
 from core.web import settings
 
@@ -166,7 +167,7 @@ def json_object() -> dict[str, object]:
     """
     if request.mimetype != "application/json":
         raise MediaTypeError("Send application/json")
-    body = strict_json.loads(request.get_data(cache=False))
+    body = strict_json.loads(read_body())
     if not isinstance(body, dict):
         raise UnreadableError("Expected an object")
     return body

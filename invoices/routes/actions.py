@@ -2,11 +2,12 @@
 
 from uuid import UUID
 
-from flask import jsonify, request
+from flask import jsonify
 from flask.typing import ResponseReturnValue
 
 from core.access import Caller, caller
 from core.api import check_version, path_id
+from core.bodies import read_body
 from core.db import reading, unit_of_work
 from invoices import queries
 from invoices.routes import bp
@@ -60,7 +61,7 @@ def reconcile(invoice_id: str) -> ResponseReturnValue:
 def _act(verb: str, invoice_id: str) -> ResponseReturnValue:
     """Carry out one verb and answer with where the invoice stands now."""
     source = caller(SCOPE)
-    asked = read_action(verb, request.get_data())
+    asked = read_action(verb, read_body())
     target: UUID = path_id(invoice_id)
     with unit_of_work() as connection:
         check_version(queries.version(connection, source.source_id, target))

@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from core import strict_json
 from core.access import Caller, caller
+from core.bodies import read_body
 from core.db import unit_of_work
 from core.errors import InputError, KuvertError, MediaTypeError, UnreadableError
 from invoices import readers
@@ -22,7 +23,7 @@ OPERATION = "POST /api/v1/invoices"
 def accept_invoice() -> ResponseReturnValue:
     """Take one invoice in, as JSON or as XML."""
     source = caller(SCOPE)
-    body = request.get_data(cache=False)
+    body = read_body()
     repeat = _repeat(source, body)
     # Read before the transaction begins: on SQLite it holds the one write lock.
     new = readers.read(body, request.mimetype, request.args)
@@ -41,7 +42,7 @@ def accept_invoice() -> ResponseReturnValue:
 def accept_batch() -> ResponseReturnValue:
     """Take up to 1,000 invoices in, as NDJSON or as a JSON array; one result per item."""
     source = caller(SCOPE)
-    body = request.get_data(cache=False)
+    body = read_body()
     read = readers.read_batch(_items(body))
     news = [item for item in read if not isinstance(item, KuvertError)]
     with unit_of_work() as connection:
@@ -55,7 +56,7 @@ def validate_invoice() -> ResponseReturnValue:
     """Say what is wrong with an invoice; stores nothing."""
     caller()
     try:
-        readers.read(request.get_data(cache=False), request.mimetype, request.args)
+        readers.read(read_body(), request.mimetype, request.args)
     except InputError as error:
         findings = error.findings
         return jsonify({"valid": False, "findings": [item.to_json() for item in findings]})
