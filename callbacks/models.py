@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.models import Base
@@ -44,7 +44,7 @@ class Callback(Base):
     __table_args__ = (UniqueConstraint("provider_id", "dedupe_key"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    provider_id: Mapped[UUID] = mapped_column(ForeignKey("providers.id"))
+    provider_id: Mapped[UUID] = mapped_column(Uuid(), ForeignKey("providers.id"))
     kind: Mapped[str] = mapped_column(String(10))
     headers: Mapped[dict[str, str]]
     body: Mapped[bytes] = mapped_column(LongBytes)
@@ -78,7 +78,7 @@ class StatusMapping(Base):
     __table_args__ = (UniqueConstraint("provider_id", "provider_status"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    provider_id: Mapped[UUID] = mapped_column(ForeignKey("providers.id"))
+    provider_id: Mapped[UUID] = mapped_column(Uuid(), ForeignKey("providers.id"))
     provider_status: Mapped[str] = mapped_column(String(100))
     status: Mapped[str] = mapped_column(String(20))
     hits: Mapped[int]

@@ -20,7 +20,11 @@ NAMING = {
 
 
 class Base(DeclarativeBase):
-    """Declarative base of every table."""
+    """Declarative base of every table.
+
+    A column with a foreign key names its type as well: without it SQLAlchemy takes the type of
+    the column it refers to, which a statement built before that table is known does not have.
+    """
 
     __table__: ClassVar[Table]
     registry = registry(

@@ -5,7 +5,7 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import JSON, ForeignKey, Index, SmallInteger, String, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, SmallInteger, String, UniqueConstraint, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.models import Base
@@ -27,7 +27,7 @@ class Source(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(100), unique=True)
     environment: Mapped[str] = mapped_column(String(10))
-    provider_id: Mapped[UUID | None] = mapped_column(ForeignKey("providers.id"))
+    provider_id: Mapped[UUID | None] = mapped_column(Uuid(), ForeignKey("providers.id"))
     is_disabled: Mapped[bool]
     created_at: Mapped[datetime]
 
@@ -41,7 +41,7 @@ class ApiKey(Base):
     __tablename__ = "api_keys"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    source_id: Mapped[UUID] = mapped_column(ForeignKey("sources.id"), index=True)
+    source_id: Mapped[UUID] = mapped_column(Uuid(), ForeignKey("sources.id"), index=True)
     prefix: Mapped[str] = mapped_column(String(16), unique=True)
     secret_sha256: Mapped[str] = mapped_column(String(64))
     environment: Mapped[str] = mapped_column(String(10))
@@ -59,7 +59,7 @@ class IdempotencyRecord(Base):
     __table_args__ = (UniqueConstraint("source_id", "operation", "key"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    source_id: Mapped[UUID] = mapped_column(ForeignKey("sources.id"))
+    source_id: Mapped[UUID] = mapped_column(Uuid(), ForeignKey("sources.id"))
     operation: Mapped[str] = mapped_column(String(100))
     key: Mapped[str] = mapped_column(String(255))
     body_sha256: Mapped[str] = mapped_column(String(64))
@@ -136,7 +136,7 @@ class Invoice(Base):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    source_id: Mapped[UUID] = mapped_column(ForeignKey("sources.id"))
+    source_id: Mapped[UUID] = mapped_column(Uuid(), ForeignKey("sources.id"))
     number: Mapped[str] = mapped_column(String(64))
     issue_date: Mapped[date]
     issue_year: Mapped[int] = mapped_column(SmallInteger)
@@ -176,7 +176,7 @@ class Document(Base):
     __table_args__ = (UniqueConstraint("invoice_id", "role"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    invoice_id: Mapped[UUID] = mapped_column(ForeignKey("invoices.id"))
+    invoice_id: Mapped[UUID] = mapped_column(Uuid(), ForeignKey("invoices.id"))
     role: Mapped[str] = mapped_column(String(20))
     media_type: Mapped[str] = mapped_column(String(100))
     size: Mapped[int]
@@ -203,9 +203,9 @@ class Delivery(Base):
     __tablename__ = "deliveries"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    invoice_id: Mapped[UUID] = mapped_column(ForeignKey("invoices.id"), index=True)
-    document_id: Mapped[UUID] = mapped_column(ForeignKey("documents.id"))
-    provider_id: Mapped[UUID | None] = mapped_column(ForeignKey("providers.id"))
+    invoice_id: Mapped[UUID] = mapped_column(Uuid(), ForeignKey("invoices.id"), index=True)
+    document_id: Mapped[UUID] = mapped_column(Uuid(), ForeignKey("documents.id"))
+    provider_id: Mapped[UUID | None] = mapped_column(Uuid(), ForeignKey("providers.id"))
     recipient: Mapped[str | None] = mapped_column(String(320))
     origin: Mapped[str] = mapped_column(String(20))
     reason: Mapped[str | None] = mapped_column(String(500))
@@ -256,7 +256,7 @@ class Attempt(Base):
     __table_args__ = (UniqueConstraint("delivery_id", "number"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    delivery_id: Mapped[UUID] = mapped_column(ForeignKey("deliveries.id"))
+    delivery_id: Mapped[UUID] = mapped_column(Uuid(), ForeignKey("deliveries.id"))
     number: Mapped[int]
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
@@ -279,7 +279,7 @@ class Report(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     week: Mapped[str] = mapped_column(String(8))
-    source_id: Mapped[UUID] = mapped_column(ForeignKey("sources.id"))
+    source_id: Mapped[UUID] = mapped_column(Uuid(), ForeignKey("sources.id"))
     currency: Mapped[str] = mapped_column(String(3))
     status: Mapped[str] = mapped_column(String(20))
     invoice_count: Mapped[int]

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.models import Base
@@ -52,8 +52,8 @@ class StatusEvent(Base):
     __table_args__ = (UniqueConstraint("invoice_id", "sequence"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    invoice_id: Mapped[UUID] = mapped_column(ForeignKey("invoices.id"))
-    source_id: Mapped[UUID] = mapped_column(ForeignKey("sources.id"))
+    invoice_id: Mapped[UUID] = mapped_column(Uuid(), ForeignKey("invoices.id"))
+    source_id: Mapped[UUID] = mapped_column(Uuid(), ForeignKey("sources.id"))
     sequence: Mapped[int]
     from_status: Mapped[str | None] = mapped_column(String(20))
     to_status: Mapped[str] = mapped_column(String(20))
@@ -87,7 +87,7 @@ class Subscription(Base):
     __tablename__ = "subscriptions"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    source_id: Mapped[UUID] = mapped_column(ForeignKey("sources.id"), index=True)
+    source_id: Mapped[UUID] = mapped_column(Uuid(), ForeignKey("sources.id"), index=True)
     url: Mapped[str] = mapped_column(String(2000))
     event_types: Mapped[list[str]]
     state: Mapped[str] = mapped_column(String(20))
@@ -119,7 +119,7 @@ class Push(Base):
     __table_args__ = (UniqueConstraint("event_id", "subscription_id", "replay"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    subscription_id: Mapped[UUID] = mapped_column(ForeignKey("subscriptions.id"))
+    subscription_id: Mapped[UUID] = mapped_column(Uuid(), ForeignKey("subscriptions.id"))
     event_id: Mapped[UUID]
     replay: Mapped[int]
     event_type: Mapped[str] = mapped_column(String(40))
@@ -148,7 +148,7 @@ class PushAttempt(Base):
     __table_args__ = (UniqueConstraint("push_id", "number"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    push_id: Mapped[UUID] = mapped_column(ForeignKey("pushes.id"))
+    push_id: Mapped[UUID] = mapped_column(Uuid(), ForeignKey("pushes.id"))
     number: Mapped[int]
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime]
