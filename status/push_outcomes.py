@@ -72,7 +72,8 @@ def record(
     now = utcnow()
     tries = {post.id: _read(post, end, now) for post, end in ends}
     where = and_(database().among(PUSHES.c.id, tries), PUSHES.c.lease_token == own)
-    held = database().lock(connection, PUSHES, where)
+    # Not the payloads, which nobody needs here.
+    held = database().lock(connection, PUSHES, where, (PUSHES.c.id, PUSHES.c.attempt_count))
     rows = [_after(row, tries[row.id], now) for row in held]
     database().update_many(connection, PUSHES, rows)
     database().insert_many(connection, ATTEMPTS, [_attempt(tries[row.id], now) for row in held])

@@ -151,11 +151,15 @@ class Database:
             connection.execute(_update_by_id(table, names), [_renamed(row) for row in rows])
 
     def lock(
-        self, connection: Connection, table: Table, where: ColumnElement[bool]
+        self,
+        connection: Connection,
+        table: Table,
+        where: ColumnElement[bool],
+        columns: Sequence[Column[Any]] = (),
     ) -> list[Row[Any]]:
-        """Read and lock the rows that match, in the order of their ids."""
-        statement = select(table).where(where).order_by(table.c.id).with_for_update()
-        return list(connection.execute(statement))
+        """Read and lock the rows that match, in the order of their ids; all columns, or these."""
+        statement = select(*(columns or table.c)).where(where).order_by(table.c.id)
+        return list(connection.execute(statement.with_for_update()).all())
 
     # ---- schema ------------------------------------------------------------------------------
 

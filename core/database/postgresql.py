@@ -94,7 +94,7 @@ class PostgresqlDatabase(Database):
             .cte("page")
         )
         statement = update(table).where(table.c.id == page.c.id).values(dict(values))
-        return list(connection.scalars(statement.returning(table.c.id)))
+        return list(connection.scalars(statement.returning(table.c.id)).all())
 
     def insert_new(self, connection: Connection, table: Table, rows: Sequence[Values]) -> set[UUID]:
         """Use INSERT … ON CONFLICT DO NOTHING RETURNING; from arrays where there are many."""
@@ -106,7 +106,8 @@ class PostgresqlDatabase(Database):
             statement = insert(table).on_conflict_do_nothing().returning(table.c.id)
             return set(connection.scalars(statement, [dict(row) for row in rows]))
         names = tuple(rows[0])
-        return set(connection.scalars(_insert_from_arrays(table, names), _arrays(rows, names)))
+        found = connection.scalars(_insert_from_arrays(table, names), _arrays(rows, names))
+        return set(found.all())
 
     def insert_family(
         self, connection: Connection, table: Table, row: Values, family: Family
