@@ -1,18 +1,17 @@
 """Celery wiring: one app from the settings; tasks run inside the Flask context."""
 
 import logging
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from celery import Celery, Task, signals
-from celery.schedules import crontab
 from flask import Flask
 from kombu.exceptions import OperationalError
 
 from core.db import database, db
 from core.logs import set_up
-from core.queues import DEAD_EXCHANGE, DEAD_QUEUE, QUEUE_OF, TaskName, queues
+from core.queues import DEAD_EXCHANGE, DEAD_QUEUE, QUEUE_OF, queues
+from core.schedules.running import HEADER, tracked
 from core.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -33,8 +32,11 @@ def init_celery(app: Flask, settings: Settings) -> KuvertCelery:
         abstract = True
 
         def __call__(self, *args: object, **kwargs: object) -> object:
+            run_id = (self.request.headers or {}).get(HEADER)
             with app.app_context():
-                return self.run(*args, **kwargs)
+                if run_id is None:
+                    return self.run(*args, **kwargs)
+                return tracked(run_id, lambda: self.run(*args, **kwargs))
 
     celery = KuvertCelery("kuvert", task_cls=ContextTask)
     celery.flask_app = app
@@ -85,8 +87,7 @@ def _settings(settings: Settings) -> dict[str, Any]:
         "worker_redirect_stdouts": False,
         "timezone": "UTC",
         "enable_utc": True,
-        "beat_scheduler": "core.beat:WatchingScheduler",
-        "beat_schedule": _schedule(),
+        "beat_scheduler": "core.schedules.scheduler:DatabaseScheduler",
         "beat_max_loop_interval": 5,
     }
 
@@ -118,24 +119,6 @@ def _folder_options(home: Path) -> dict[str, Any]:
 def _refuse_when_blocked(reason: str) -> None:
     """Fail a publish at once when RabbitMQ says that it takes nothing (memory or disk alarm)."""
     raise OperationalError(f"the broker is blocked: {reason}")
-
-
-def _schedule() -> dict[str, Any]:
-    """Return the fixed timers; beat's watch makes due work move between them."""
-    minute = timedelta(seconds=60)
-    monday_night = crontab(minute="0", hour="23", day_of_week="1")
-    return {
-        "get-all-ready-to-send-invoices": _entry(
-            TaskName.GET_ACTIVE_INVOICES, timedelta(seconds=300)
-        ),
-        "get-due-callbacks": _entry(TaskName.GET_DUE_CALLBACKS, minute),
-        "get-due-statuses": _entry(TaskName.GET_DUE_STATUSES, minute),
-        "get-total-invoices": _entry(TaskName.GET_TOTAL_INVOICES, monday_night),
-    }
-
-
-def _entry(task: TaskName, schedule: timedelta | crontab) -> dict[str, Any]:
-    return {"task": str(task), "schedule": schedule}
 
 
 def _connect_signals(app: Flask, settings: Settings) -> None:

@@ -28,9 +28,11 @@ def current(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def upgrade(database: Database, revision: str = "head") -> None:
-    """Bring the database to `revision`."""
-    command.upgrade(_config(database), revision)
+def upgrade(database: Database, revision: str = "head", timezone: str = "UTC") -> None:
+    """Bring the database to `revision`; `timezone` is that of the schedules it enters."""
+    config = _config(database)
+    config.attributes["timezone"] = timezone
+    command.upgrade(config, revision)
 
 
 def downgrade(database: Database, revision: str) -> None:

@@ -173,6 +173,20 @@ class Database:
         """Return the statements that take `append_only` back."""
         return [f"DROP TRIGGER {table}_no_{verb}" for verb in ("update", "delete")]
 
+    @staticmethod
+    def replan_on_change(table: str, columns: Sequence[str]) -> list[str]:
+        """Return the statements after which a change of `columns`, by whomever, is marked.
+
+        The row's `is_planned` becomes false and its `plan_number` grows, unless the writer has
+        planned it himself and raised the number.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def no_replan_on_change(table: str) -> list[str]:
+        """Return the statements that take `replan_on_change` back."""
+        return [f"DROP TRIGGER {table}_replan"]
+
     # ---- own -----------------------------------------------------------------------------------
 
     def _complete(self, url: URL) -> URL:

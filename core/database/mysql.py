@@ -68,6 +68,15 @@ class MysqlDatabase(Database):
         return set(connection.scalars(select(table.c.id).where(table.c.id.in_(ids))))
 
     @staticmethod
+    def replan_on_change(table: str, columns: Sequence[str]) -> list[str]:
+        """Mark the row as it is written."""
+        same = " AND ".join(f"NEW.`{name}` <=> OLD.`{name}`" for name in columns)
+        when = f"NOT ({same}) AND NEW.plan_number = OLD.plan_number"
+        mark = "SET NEW.is_planned = 0, NEW.plan_number = OLD.plan_number + 1"
+        head = f"CREATE TRIGGER {table}_replan BEFORE UPDATE ON {table} FOR EACH ROW"
+        return [f"{head} BEGIN IF {when} THEN {mark}; END IF; END"]
+
+    @staticmethod
     def append_only(table: str) -> list[str]:
         """Refuse UPDATE and DELETE by trigger; TRUNCATE needs the DROP privilege, so grant none."""
         return [

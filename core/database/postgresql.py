@@ -130,6 +130,24 @@ class PostgresqlDatabase(Database):
         connection.execute(_update_from_arrays(table, names), _arrays(rows, names))
 
     @staticmethod
+    def replan_on_change(table: str, columns: Sequence[str]) -> list[str]:
+        """Mark the row as it is written."""
+        new, old = (", ".join(f'{row}."{name}"' for name in columns) for row in ("NEW", "OLD"))
+        when = f"({new}) IS DISTINCT FROM ({old}) AND NEW.plan_number = OLD.plan_number"
+        mark = "NEW.is_planned := false; NEW.plan_number := OLD.plan_number + 1"
+        body = f"BEGIN IF {when} THEN {mark}; END IF; RETURN NEW; END"
+        before = f"BEFORE UPDATE ON {table} FOR EACH ROW"
+        return [
+            f"CREATE FUNCTION {table}_replan() RETURNS trigger LANGUAGE plpgsql AS $${body}$$",
+            f"CREATE TRIGGER {table}_replan {before} EXECUTE FUNCTION {table}_replan()",
+        ]
+
+    @staticmethod
+    def no_replan_on_change(table: str) -> list[str]:
+        """Drop the trigger and its function."""
+        return [f"DROP TRIGGER {table}_replan ON {table}", f"DROP FUNCTION {table}_replan()"]
+
+    @staticmethod
     def append_only(table: str) -> list[str]:
         """Refuse UPDATE, DELETE and TRUNCATE by trigger."""
         body = f"BEGIN RAISE EXCEPTION '{table} is append-only'; END"

@@ -54,6 +54,15 @@ class SqliteDatabase(Database):
         return {new for row in rows for new in connection.scalars(statement, [dict(row)])}
 
     @staticmethod
+    def replan_on_change(table: str, columns: Sequence[str]) -> list[str]:
+        """Mark the row by a second UPDATE; SQLite's triggers cannot change the first."""
+        differs = " OR ".join(f'NEW."{name}" IS NOT OLD."{name}"' for name in columns)
+        when = f"({differs}) AND NEW.plan_number = OLD.plan_number"
+        mark = "SET is_planned = 0, plan_number = OLD.plan_number + 1 WHERE id = NEW.id"
+        head = f"CREATE TRIGGER {table}_replan AFTER UPDATE ON {table}"
+        return [f"{head} WHEN {when} BEGIN UPDATE {table} {mark}; END"]
+
+    @staticmethod
     def append_only(table: str) -> list[str]:
         """Refuse UPDATE and DELETE by trigger."""
         return [

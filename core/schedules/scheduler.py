@@ -1,0 +1,182 @@
+"""Beat: obeys the schedule in the database, and watches for work that is due between its slots.
+
+Of several beats one leads, by a lease in the database; the others stand by. That two cannot run
+one slot does not rest on the lease: the slot's row in the ledger is unique.
+"""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+from celery.beat import Scheduler
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from core import leases
+from core.bell import bell
+from core.celery_app import KuvertCelery
+from core.clock import utcnow
+from core.db import reading, unit_of_work
+from core.pump import due_pumps
+from core.queues import BROKER_ERRORS
+from core.schedules import ledger
+from core.schedules.running import HEADER
+from core.settings import current
+
+logger = logging.getLogger(__name__)
+
+LEASE = "beat"
+LEASE_LENGTH = timedelta(seconds=15)
+RENEW_SECONDS = 4.0
+STAND_BY_SECONDS = 2.0
+LONGEST_PAUSE = 1.0
+BACK_OFF_SECONDS = 2.0
+RESEND_SECONDS = 1.0
+PAGES = 40
+"""Pages of schedules that one turn takes up; the next turn follows at once."""
+
+
+class DatabaseScheduler(Scheduler):
+    """Celery's scheduler over our own tables.
+
+    Nothing of the schedule is kept in memory: an edit counts because the next look reads it.
+    """
+
+    app: KuvertCelery
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        self._held: leases.Held | None = None
+        self._renewed = 0.0
+        self._looked = 0.0
+        self._resent = 0.0
+        self._is_standing_by = False
+        self._watch_seconds = current().watch_seconds
+        super().__init__(*args, **kwargs)
+
+    def setup_schedule(self) -> None:
+        """Enter nothing: the entries are rows, and Celery's own loop over them is not used."""
+
+    def tick(self, *_args: Any, **_kwargs: Any) -> float:  # noqa: ANN401
+        """Take one turn and return the seconds until the next.
+
+        A database that is away is looked for again; nothing is sent from memory meanwhile.
+        """
+        try:
+            with self.app.flask_app.app_context():
+                return self._turn()
+        except SQLAlchemyError as error:
+            self._held = None
+            line = str(error).splitlines()[0]
+            logger.warning("waiting for the database", extra={"error": line})
+        except Exception:
+            # Beat must outlive whatever one turn meets.
+            logger.exception("turn failed")
+        return BACK_OFF_SECONDS
+
+    def close(self) -> None:
+        """Give the lead back, so that another beat takes over at once."""
+        if self._held is None:
+            return
+        with self.app.flask_app.app_context(), unit_of_work() as connection:
+            leases.release(connection, self._held)
+        self._held = None
+
+    # ---- one turn ----
+
+    def _turn(self) -> float:
+        if not self._leads():
+            return STAND_BY_SECONDS
+        self._plan()
+        self._dispatch()
+        self._resend()
+        self._watch()
+        return self._pause()
+
+    def _leads(self) -> bool:
+        """Hold the lease, or try to get it; say so once when another beat has it."""
+        if self._held is not None and monotonic() - self._renewed < RENEW_SECONDS:
+            return True
+        with unit_of_work() as connection:
+            if self._held is not None and leases.renew(connection, self._held, LEASE_LENGTH):
+                self._renewed = monotonic()
+                return True
+            answer = leases.take(connection, LEASE, LEASE_LENGTH)
+        return self._accept(answer)
+
+    def _accept(self, answer: leases.Held | leases.Busy) -> bool:
+        if isinstance(answer, leases.Held):
+            logger.info("this beat leads", extra={"term": answer.token})
+            self._held, self._renewed, self._is_standing_by = answer, monotonic(), False
+            return True
+        if not self._is_standing_by:
+            extra = {"leader": answer.holder, "since": str(answer.since)}
+            logger.info("another beat leads, standing by", extra=extra)
+        self._held, self._is_standing_by = None, True
+        return False
+
+    def _plan(self) -> None:
+        """Plan what somebody has changed."""
+        for _ in range(PAGES):
+            with unit_of_work() as connection:
+                count = ledger.plan_changed(connection, utcnow())
+            if count < ledger.PAGE:
+                return
+
+    def _dispatch(self) -> None:
+        """Claim what is due and publish it, a page at a time."""
+        for _ in range(PAGES):
+            with unit_of_work() as connection:
+                orders, seen = ledger.claim_due(connection, utcnow())
+            self._publish(orders)
+            if seen < ledger.PAGE:
+                return
+
+    def _resend(self) -> None:
+        """Publish what a crash, or a broker that was away, has left claimed."""
+        if monotonic() - self._resent < RESEND_SECONDS:
+            return
+        self._resent = monotonic()
+        with unit_of_work() as connection:
+            orders = ledger.left_claimed(connection, utcnow() - ledger.RESEND_AFTER)
+        self._publish(orders)
+
+    def _publish(self, orders: Sequence[ledger.Order]) -> None:
+        """Send each order under its run's id; what the broker does not take stays claimed."""
+        sent: list[UUID] = []
+        try:
+            with self.app.producer_or_acquire() as producer:
+                for order in orders:
+                    self.app.send_task(
+                        order.task,
+                        args=order.args,
+                        task_id=str(order.run_id),
+                        headers={HEADER: str(order.run_id)},
+                        producer=producer,
+                    )
+                    sent.append(order.run_id)
+        except BROKER_ERRORS as error:
+            text = str(error) or type(error).__name__
+            logger.warning("broker away, will send again", extra={"error": text})
+        if sent:
+            with unit_of_work() as connection:
+                ledger.mark_sent(connection, sent, utcnow())
+
+    def _watch(self) -> None:
+        """Ring for each pump that has something due."""
+        if monotonic() - self._looked < self._watch_seconds:
+            return
+        self._looked = monotonic()
+        for pump in due_pumps(utcnow()):
+            bell.ring(pump)
+
+    def _pause(self) -> float:
+        """Return the seconds until the next slot, at most one: an edit may come any time."""
+        longest = min(LONGEST_PAUSE, self._watch_seconds)
+        with reading() as connection:
+            soonest: datetime | None = connection.scalar(select(ledger.SOONEST))
+        if soonest is None:
+            return longest
+        return max(0.01, min(longest, (soonest - utcnow()).total_seconds()))
