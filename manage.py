@@ -18,7 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "invoice": ("invoices.cli.invoices:invoice", "Import, look at and decide invoices."),
     "callback": ("callbacks.cli:callback", "Look at what providers said, replay it, map words."),
     "report": ("invoices.cli.reports:report", "Add up what was taken in."),
-    "schedule": ("core.cli_schedule:schedule", "Look at the schedule before it runs."),
+    "schedule": ("core.cli_schedule_edit:schedule", "See and change when Kuvert does what."),
     "task": ("core.cli_task:task", "Send a task by its wire name."),
 }
 

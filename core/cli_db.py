@@ -27,7 +27,7 @@ def upgrade() -> None:
     from core import migrations
 
     with _database() as database:
-        migrations.upgrade(database)
+        migrations.upgrade(database, timezone=settings().timezone.key)
         click.echo(f"the database is at {migrations.head()}")
 
 

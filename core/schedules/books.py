@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from core.clock import rfc3339, utcnow
 from core.errors import ConflictError, InputError, NotFoundError
 from core.ids import new_id
+from core.models import Lease
 from core.schedules import ledger
 from core.schedules.models import (
     TIMING_COLUMNS,
@@ -25,6 +26,10 @@ from core.schedules.timing import Timing
 SCHEDULES = Schedule.__table__
 RUNS = ScheduleRun.__table__
 CHANGES = ScheduleChange.__table__
+LEASES = Lease.__table__
+
+BEAT_LEASE = "beat"
+"""The name of the lease whose holder leads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,14 @@ def changes(connection: Connection, name: str, count: int = 20) -> list[Row[Any]
     mine = CHANGES.c.schedule_id == row.id
     statement = select(CHANGES).where(mine).order_by(CHANGES.c.id.desc()).limit(count)
     return list(connection.execute(statement))
+
+
+def leader(connection: Connection) -> str | None:
+    """Say which beat leads since when; None when none does."""
+    row = connection.execute(select(LEASES).where(LEASES.c.name == BEAT_LEASE)).one_or_none()
+    if row is None or row.holder is None or row.until <= utcnow():
+        return None
+    return f"{row.holder} leads since {rfc3339(row.since)}"
 
 
 def locked(connection: Connection, name: str, version: int | None = None) -> Row[Any]:

@@ -23,12 +23,12 @@ from core.db import reading, unit_of_work
 from core.pump import due_pumps
 from core.queues import BROKER_ERRORS
 from core.schedules import ledger
+from core.schedules.books import BEAT_LEASE
 from core.schedules.running import HEADER
 from core.settings import current
 
 logger = logging.getLogger(__name__)
 
-LEASE = "beat"
 LEASE_LENGTH = timedelta(seconds=15)
 RENEW_SECONDS = 4.0
 STAND_BY_SECONDS = 2.0
@@ -103,7 +103,7 @@ class DatabaseScheduler(Scheduler):
             if self._held is not None and leases.renew(connection, self._held, LEASE_LENGTH):
                 self._renewed = monotonic()
                 return True
-            answer = leases.take(connection, LEASE, LEASE_LENGTH)
+            answer = leases.take(connection, BEAT_LEASE, LEASE_LENGTH)
         return self._accept(answer)
 
     def _accept(self, answer: leases.Held | leases.Busy) -> bool:

@@ -56,7 +56,7 @@ def _prepare(settings: Settings, *, demo: bool) -> "tuple[Trial | None, str | No
     from invoices import trial
 
     with application():
-        migrations.upgrade(database())
+        migrations.upgrade(database(), timezone=settings.timezone.key)
         if not demo:
             return None, None
         with unit_of_work() as connection:

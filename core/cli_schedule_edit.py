@@ -1,0 +1,294 @@
+"""`manage.py schedule`: see and change when Kuvert does what, while it runs."""
+
+import getpass
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from core.cli import json_option, output
+from core.cli_app import application
+from core.cli_schedule import schedule
+from core.clock import utcnow
+from core.schedules.timing import named_zone, read_time
+from core.settings import current as settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row
+
+    from core.schedules.books import By
+
+__all__ = ["schedule"]
+
+FIELDS = (
+    ("--task", "task", str, "Wire name of the task."),
+    ("--args", "args", str, "Its arguments, a JSON array."),
+    ("--every", "every_seconds", click.INT, "Seconds between runs."),
+    ("--offset", "offset_seconds", click.INT, "Seconds after the epoch at which the grid begins."),
+    ("--crontab", "crontab", str, 'Five fields, such as "0 23 * * 1".'),
+    ("--timezone", "timezone", str, "IANA zone of the crontab and of what people read."),
+    ("--at", "at", str, "Once, at this time (ISO 8601, local in the zone)."),
+    ("--start", "start_at", str, "No run before this time."),
+    ("--end", "end_at", str, "No run after this time."),
+    ("--jitter", "jitter_seconds", click.INT, "Run up to this many seconds later."),
+    ("--catchup", "catchup", click.Choice(["skip", "latest", "all"]), "What missed slots become."),
+    ("--window", "catchup_window_seconds", click.INT, "How old a missed slot may be, in seconds."),
+    ("--overlap", "overlap", click.Choice(["allow", "skip"]), "While the run before goes on."),
+    ("--max-run", "max_run_seconds", click.INT, "Seconds after which a run counts as over."),
+    ("--expires", "expires_seconds", click.INT, "Seconds after which a waiting run is dropped."),
+    ("--description", "description", str, "For people."),
+)
+TIMES = ("at", "start_at", "end_at")
+
+
+def _fields(command: Any) -> Any:  # noqa: ANN401 - a decorator of click's
+    for flag, name, kind, text in reversed(FIELDS):
+        command = click.option(flag, name, type=kind, help=text)(command)
+    return command
+
+
+@schedule.command(name="list")
+@json_option
+def list_schedules(*, as_json: bool) -> None:
+    """List all schedules with their next and last runs, and who leads."""
+    from core.db import reading
+    from core.schedules import books
+
+    with application(), reading() as connection:
+        rows = books.every(connection)
+        last = {row.name: books.last_runs(connection, row.name, 1) for row in rows}
+        leader = books.leader(connection)
+    output([_line(row, last[row.name]) for row in rows], as_json)
+    if not as_json:
+        click.echo(leader or "No beat leads: nothing runs until one is started.", err=True)
+
+
+@schedule.command()
+@click.argument("name")
+@json_option
+def show(name: str, *, as_json: bool) -> None:
+    """Show one schedule, its newest runs and who changed it."""
+    from core.db import reading
+    from core.schedules import books
+
+    with application(), reading() as connection:
+        row = books.find(connection, name)
+        runs = [_run(run) for run in books.last_runs(connection, name)]
+        changes = [_change(change) for change in books.changes(connection, name)]
+    full = {key: value for key, value in row._asdict().items() if value is not None}
+    if as_json:
+        output({**full, "runs": runs, "changes": changes}, as_json)
+        return
+    output({"in words": _words(row), **full}, as_json)
+    for part in (runs, changes):
+        click.echo()
+        output(part, as_json)
+
+
+@schedule.command(name="history")
+@click.argument("name")
+@click.option("--count", default=20, show_default=True, type=click.IntRange(1, 1000))
+@json_option
+def history(name: str, count: int, *, as_json: bool) -> None:
+    """List the newest runs of NAME, the skipped and the missed ones too."""
+    from core.db import reading
+    from core.schedules import books
+
+    with application(), reading() as connection:
+        runs = [_run(run) for run in books.last_runs(connection, name, count)]
+    output(runs, as_json)
+
+
+@schedule.command()
+@click.argument("name")
+@_fields
+@json_option
+def add(name: str, *, as_json: bool, **fields: Any) -> None:  # noqa: ANN401 - click's options
+    """Add the schedule NAME; it runs first at its next slot."""
+    from core.db import unit_of_work
+    from core.schedules import books, edits
+
+    values = {"timezone": settings().timezone.key, **_values(fields)}
+    values.setdefault("kind", _kind(values))
+    with application(), unit_of_work() as connection:
+        edits.add(connection, name, values, _by(None))
+        row = books.find(connection, name)
+    output(_line(row, []), as_json)
+
+
+@schedule.command()
+@click.argument("name")
+@_fields
+@click.option("--enable/--disable", "is_enabled", default=None, help="Turn it on or off.")
+@click.option("--comment", help="Why.")
+def edit(name: str, comment: str | None, **fields: Any) -> None:  # noqa: ANN401
+    """Change the schedule NAME; says what that does to its next run."""
+    from core.db import unit_of_work
+    from core.schedules import edits
+
+    values = _values(fields)
+    if not values:
+        raise click.UsageError("Say what to change.")
+    if kind := _kind(values):
+        values["kind"] = kind
+    with application(), unit_of_work() as connection:
+        sentence = edits.edit(connection, name, values, _by(comment))
+    click.echo(sentence)
+
+
+@schedule.command()
+@click.argument("name")
+@click.option("--reason", required=True, help="Why; people see it.")
+@click.option("--until", metavar="TIME", help="Goes on by itself then (ISO 8601).")
+def pause(name: str, reason: str, until: str | None) -> None:
+    """Let NAME not run for a while."""
+    from core.db import unit_of_work
+    from core.schedules import services
+
+    moment = _time("until", until, settings().timezone.key) if until else None
+    with application(), unit_of_work() as connection:
+        services.pause(connection, name, _by(reason), moment)
+    click.echo(f"{name} is paused")
+
+
+@schedule.command()
+@click.argument("name")
+def resume(name: str) -> None:
+    """Let NAME run again, from now on."""
+    from core.db import unit_of_work
+    from core.schedules import books, services
+
+    with application(), unit_of_work() as connection:
+        services.resume(connection, name, _by(None))
+        row = books.find(connection, name)
+    click.echo(f"{name} runs next at {_local(row.next_slot_at, row.timezone)}")
+
+
+@schedule.command(name="run")
+@click.argument("name")
+@click.option("--reason", help="Why.")
+def run_now(name: str, reason: str | None) -> None:
+    """Run NAME once at once; its next run stays where it is."""
+    from core.db import unit_of_work
+    from core.schedules import services
+
+    with application(), unit_of_work() as connection:
+        run_id = services.run_now(connection, name, _by(reason))
+    click.echo(f"{name} runs as {run_id} as soon as beat looks")
+
+
+@schedule.command()
+@click.argument("name")
+@click.option("--reason", help="Why.")
+def skip(name: str, reason: str | None) -> None:
+    """Leave out the next run of NAME."""
+    from core.db import unit_of_work
+    from core.schedules import books, services
+
+    with application(), unit_of_work() as connection:
+        services.skip_next(connection, name, _by(reason))
+        row = books.find(connection, name)
+    click.echo(f"{name} runs next at {_local(row.next_slot_at, row.timezone)}")
+
+
+@schedule.command()
+@click.argument("name")
+def undo(name: str) -> None:
+    """Take the last edit of NAME back."""
+    from core.db import unit_of_work
+    from core.schedules import edits
+
+    with application(), unit_of_work() as connection:
+        sentence = edits.undo(connection, name, _by("undo"))
+    click.echo(sentence)
+
+
+# ---- own ----
+
+
+def _by(comment: str | None) -> "By":
+    from core.schedules.books import By
+
+    return By(f"{getpass.getuser()} (command)", comment)
+
+
+def _values(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return what was given, times read in the zone that was given."""
+    given = {name: value for name, value in fields.items() if value is not None}
+    zone = given.get("timezone", settings().timezone.key)
+    return {
+        name: _time(name, value, zone) if name in TIMES else value for name, value in given.items()
+    }
+
+
+def _time(field: str, text: str, zone: str) -> datetime:
+    return read_time(field, text, named_zone(zone))
+
+
+def _kind(values: dict[str, Any]) -> str | None:
+    """Return the kind that the given fields ask for; None when they ask for none."""
+    asked = [
+        kind
+        for kind, name in (("interval", "every_seconds"), ("crontab", "crontab"), ("once", "at"))
+        if values.get(name) is not None
+    ]
+    if len(asked) > 1:
+        raise click.UsageError("Give one of --every, --crontab and --at.")
+    return asked[0] if asked else None
+
+
+def _words(row: "Row[Any]") -> str:
+    from core.schedules.books import timing_or_none
+    from core.schedules.words import describe
+
+    timing = timing_or_none(row)
+    return describe(timing) if timing else "broken"
+
+
+def _line(row: "Row[Any]", last: "list[Row[Any]]") -> dict[str, object]:
+    return {
+        "name": row.name,
+        "when": _words(row),
+        "state": _state(row),
+        "next": _local(row.next_slot_at, row.timezone),
+        "last": f"{last[0].state} {_local(last[0].slot_at, row.timezone)}" if last else "",
+        "alarm": row.error or row.alarm or "",
+    }
+
+
+def _state(row: "Row[Any]") -> str:
+    if row.error:
+        return "broken"
+    if not row.is_enabled:
+        return "off"
+    if row.paused_at and (row.paused_until is None or row.paused_until > utcnow()):
+        return "paused"
+    return "on"
+
+
+def _local(moment: datetime | None, zone: str) -> str:
+    """Write a moment in the schedule's zone; UTC where the row's zone is broken."""
+    from core.errors import InputError
+
+    if moment is None:
+        return "never"
+    try:
+        return f"{moment.astimezone(named_zone(zone)):%Y-%m-%d %H:%M:%S %Z}"
+    except InputError:
+        return f"{moment:%Y-%m-%d %H:%M:%S UTC}"
+
+
+def _run(run: "Row[Any]") -> dict[str, object]:
+    names = ("slot_at", "reason", "state", "sent_at", "started_at", "finished_at", "actor", "note")
+    return {name: getattr(run, name) for name in names}
+
+
+def _change(change: "Row[Any]") -> dict[str, object]:
+    return {
+        "changed_at": change.changed_at,
+        "actor": change.actor,
+        "comment": change.comment,
+        "before": json.dumps(change.before),
+        "after": json.dumps(change.after),
+    }
