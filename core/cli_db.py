@@ -87,4 +87,4 @@ def _database() -> Iterator["Database"]:
         reason = str(error.orig).strip().splitlines()[0]
         raise UnavailableError(f"cannot use {where}: {reason}") from error
     finally:
-        database.engine.dispose()
+        database.close()

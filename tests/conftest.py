@@ -87,7 +87,7 @@ def stage(engine: str, home: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         app.test_client_class = Client
         yield _Stage(app, url, wipe)
         with app.app_context():
-            database().engine.dispose()
+            database().close()
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def app(stage: _Stage) -> Iterator[Flask]:
     """The application, inside its context, over an empty database."""
     with stage.app.app_context():
         db.session.remove()
-        database().engine.dispose()
+        database().close()
         stage.wipe()
         yield stage.app
         db.session.remove()

@@ -89,6 +89,11 @@ class Database:
         self.engine.dispose(close=False)
         self._single.dispose(close=False)
 
+    def close(self) -> None:
+        """Close all pooled connections."""
+        self.engine.dispose()
+        self._single.dispose()
+
     def prepare(self, engine: Engine) -> None:
         """Attach what the engine needs on each new connection."""
 

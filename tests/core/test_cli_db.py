@@ -26,7 +26,7 @@ def test_a_table_that_is_gone_is_named(manage: Manage) -> None:
     database = Database(f"sqlite:///{manage.home / 'kuvert.db'}")
     with database.single() as connection:
         connection.exec_driver_sql("DROP TABLE push_attempts")
-    database.engine.dispose()
+    database.close()
 
     assert "push_attempts" in manage.refusal("db", "check")
 

@@ -32,4 +32,4 @@ def test_the_schema_goes_up_and_down(engine_name: str, tmp_path: Path) -> None:
                 assert migrations.current(connection) == HEAD
                 assert migrations.differences(connection) == []
         finally:
-            database.engine.dispose()
+            database.close()

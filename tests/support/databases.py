@@ -60,7 +60,7 @@ def _run(engine: Engine, statement: str) -> None:
 def _migrate(url: str) -> None:
     database = Database(url)
     migrations.upgrade(database)
-    database.engine.dispose()
+    database.close()
 
 
 def _new_file(folder: Path) -> tuple[str, Wipe]:
