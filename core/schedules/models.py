@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, Uuid, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.models import Base
@@ -130,7 +130,7 @@ class ScheduleRun(Base):
     __table_args__ = (UniqueConstraint("schedule_id", "slot_at"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    schedule_id: Mapped[UUID] = mapped_column(ForeignKey("schedules.id"))
+    schedule_id: Mapped[UUID] = mapped_column(Uuid(), ForeignKey("schedules.id"))
     slot_at: Mapped[datetime]
     reason: Mapped[str] = mapped_column(String(10))
     state: Mapped[str] = mapped_column(String(10))

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-MODULES = ("status.models", "invoices.models", "callbacks.models", "core.models")
+MODULES = ("status.models", "invoices.models", "callbacks.models", "core.models", "core.schedules.models")
 
 
 @pytest.mark.parametrize("module", MODULES)
