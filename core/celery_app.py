@@ -4,13 +4,15 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from amqp.exceptions import PreconditionFailed
 from celery import Celery, Task, signals
 from flask import Flask
+from kombu import Connection, Queue
 from kombu.exceptions import OperationalError
 
 from core.db import database, db
 from core.logs import set_up
-from core.queues import DEAD_EXCHANGE, DEAD_QUEUE, QUEUE_OF, queues
+from core.queues import BROKER_ERRORS, DEAD_QUEUE, QUEUE_OF, queues
 from core.schedules.running import HEADER, tracked
 from core.settings import Settings
 
@@ -132,12 +134,12 @@ def _connect_signals(app: Flask, settings: Settings) -> None:
             db.session.remove()
             database().forget_connections()
 
-    def declare_dead_letters(sender: Any, **_: object) -> None:  # noqa: ANN401
-        _declare_dead_letters(sender.app)
+    def declare_queues(sender: Any, **_: object) -> None:  # noqa: ANN401
+        _declare_queues(sender.app)
 
     signals.setup_logging.connect(own_logging, weak=False)
     signals.worker_process_init.connect(after_fork, weak=False)
-    signals.worker_init.connect(declare_dead_letters, weak=False)
+    signals.worker_init.connect(declare_queues, weak=False)
     if settings.broker_url.startswith(("amqp", "pyamqp")):
         signals.before_task_publish.connect(_mandatory, weak=False)
 
@@ -148,11 +150,27 @@ def _mandatory(properties: dict[str, Any] | None = None, **_: object) -> None:
         properties["mandatory"] = True
 
 
-def _declare_dead_letters(celery: Celery) -> None:
-    """Declare where what cannot be run ends up, before the queues that point to it."""
+def _declare_queues(celery: Celery) -> None:
+    """Declare where what cannot be run ends up, then every queue; waits for no broker.
+
+    Raises:
+        SystemExit: a queue is there with other arguments, which RabbitMQ does not change.
+    """
     try:
-        with celery.connection_for_write() as connection, connection.channel() as channel:
-            DEAD_EXCHANGE(channel).declare()
-            DEAD_QUEUE(channel).declare()
-    except (OperationalError, OSError) as error:
+        with celery.connection_for_write() as connection:
+            for queue in (DEAD_QUEUE, *celery.conf.task_queues):
+                _declare(connection, queue)
+    except BROKER_ERRORS as error:
         logger.warning("waiting for the broker", extra={"error": str(error)})
+
+
+def _declare(connection: Connection, queue: Queue) -> None:
+    """Declare one queue in a channel of its own: a refusal closes the channel."""
+    try:
+        with connection.channel() as channel:
+            queue(channel).declare()
+    except PreconditionFailed as error:
+        why = f"queue {queue.name} exists with other arguments ({error.reply_text})"
+        remedy = "let it run empty and delete it, or set KUVERT_QUEUE_TYPE as it was"
+        logger.critical("%s; %s", why, remedy)
+        raise SystemExit(1) from error
