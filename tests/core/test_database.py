@@ -71,7 +71,7 @@ def test_a_single_statement_is_kept(app: Flask) -> None:
     with database().single() as connection:
         connection.execute(insert(SOURCES).values(a_source("kept")))
 
-    database().engine.dispose()
+    database().close()
     assert names() == ["kept"]
 
 
