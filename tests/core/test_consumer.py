@@ -20,12 +20,13 @@ def send(token_or_id: str, ids: list[str] | None = None) -> None:
 
 
 def message(body: object, content_type: str = "application/json", **headers: object) -> Message:
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    told: dict[str, Any] = {"task": "tasks.sendInvoice", "id": "1", **headers}
+    raw: Any = body if isinstance(body, bytes) else json.dumps(body).encode()
     return Message(
         body=raw,
         content_type=content_type,
         content_encoding="utf-8",
-        headers={"task": "tasks.sendInvoice", "id": "1", **headers},
+        headers=told,
         accept={"application/json"},
     )
 

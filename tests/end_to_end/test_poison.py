@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from typing import Any
 
 import pytest
 from kombu import Connection
@@ -62,5 +63,6 @@ def publish(
 
 
 def dead_letters(connection: Connection) -> int:
-    with connection.channel() as channel:
+    channel: Any = connection.channel()
+    with channel:
         return int(channel.queue_declare("dead", passive=True).message_count)
