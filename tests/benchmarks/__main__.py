@@ -3,20 +3,22 @@
 import argparse
 import signal
 import sys
+from collections.abc import Callable
 
 from tests.benchmarks import (
     peer,
     report,
     work_claims,
+    work_counts,
     work_dispatch,
     work_events,
+    work_memory,
+    work_outage,
     work_requests,
 )
 from tests.benchmarks.kuvert import Desk, desk
 from tests.benchmarks.report import Row
 from tests.benchmarks.stage import Stage, stage
-
-PARTS = ("dispatch", "requests", "events", "claims")
 
 
 def main() -> int:
@@ -27,7 +29,7 @@ def main() -> int:
     rows: list[Row] = []
     with stage() as here, desk(here) as ours:
         peer.set_up()
-        for part in arguments.only or PARTS:
+        for part in arguments.only or RUNS:
             found = run(part, here, ours)
             rows += found
             print(report.as_table(found), file=sys.stderr, flush=True)
@@ -38,22 +40,36 @@ def main() -> int:
 def run(part: str, here: Stage, ours: Desk) -> list[Row]:
     """Run one part; what it starts ends with it."""
     with here.part() as scene:
-        if part == "dispatch":
-            scene.start_worker()
-            peer.start_worker(scene)
-            return work_dispatch.rows(scene, ours)
-        if part == "requests":
-            _, port = scene.start_web()
-            return work_requests.rows(scene, ours, port, scene.start_peer_web())
-        if part == "events":
-            return work_events.rows(scene, ours)
-        return work_claims.rows(scene, ours)
+        return RUNS[part](scene, ours)
+
+
+def _dispatch(scene: Stage, ours: Desk) -> list[Row]:
+    scene.start_worker()
+    peer.start_worker(scene)
+    return work_dispatch.rows(scene, ours)
+
+
+def _requests(scene: Stage, ours: Desk) -> list[Row]:
+    _, port = scene.start_web()
+    return work_requests.rows(scene, ours, port, scene.start_peer_web())
+
+
+RUNS: dict[str, Callable[[Stage, Desk], list[Row]]] = {
+    "dispatch": _dispatch,
+    "requests": _requests,
+    "events": work_events.rows,
+    "outage": work_outage.rows,
+    "memory": work_memory.rows,
+    "counts": work_counts.rows,
+    "claims": work_claims.rows,
+}
+"""The parts, in an order in which no part's rows are in the way of the next."""
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--json", action="store_true", help="write JSON instead of the table")
-    parser.add_argument("--only", action="append", choices=PARTS, help="one part; may be repeated")
+    parser.add_argument("--only", action="append", choices=RUNS, help="one part; may be repeated")
     return parser.parse_args()
 
 

@@ -7,7 +7,6 @@ from uuid import uuid4
 
 import psycopg
 
-from tests.benchmarks.documents import document
 from tests.benchmarks.stage import connect
 
 CONNECTIONS = 16
@@ -16,10 +15,10 @@ CONNECTIONS = 16
 class Limits:
     """A table of its own in Kuvert's database, and how fast it fills."""
 
-    def __init__(self, database: str, table: str) -> None:
+    def __init__(self, database: str, table: str, body: bytes) -> None:
         self._database = database
         self._table = table
-        self._body = document("limit")
+        self._body = body
         with connect(database) as connection:
             columns = "id uuid PRIMARY KEY, number text, body bytea"
             connection.execute(f"CREATE TABLE {table} ({columns})")

@@ -40,16 +40,12 @@ class Requests:
         """Return requests of one new invoice each."""
         headers = {"Content-Type": "application/json", "Authorization": self._keys[side]}
         later = LATER if side == "ours" else None
-        return [
-            load.post(SINGLE, headers, document(side, send_at=later)) for _ in range(number)
-        ]
+        return [load.post(SINGLE, headers, document(side, send_at=later)) for _ in range(number)]
 
     def batches(self, side: str, number: int) -> list[bytes]:
         """Return requests of a thousand new invoices each."""
         headers = {"Content-Type": NDJSON, "Authorization": self._keys[side]}
-        return [
-            load.post(MANY, headers, b"\n".join(documents(side, BATCH))) for _ in range(number)
-        ]
+        return [load.post(MANY, headers, b"\n".join(documents(side, BATCH))) for _ in range(number)]
 
     def callbacks(self, number: int) -> list[bytes]:
         """Return signed callbacks about deliveries that nobody knows."""
@@ -91,7 +87,7 @@ class _Sides:
 def rows(stage: Stage, desk: Desk, port: int, peer_port: int) -> list[Row]:
     """Compare with the peer and with what the database alone can do."""
     sides = _Sides(Requests(stage, desk), port, peer_port)
-    limits = Limits(stage.database, "bench_documents")
+    limits = Limits(stage.database, "bench_documents", document("limit"))
     sides.warm_up()
     return [*_single(sides, limits), *_batches(sides, limits), *_callbacks(sides)]
 
