@@ -7,7 +7,8 @@ rejected, which on the queues of work takes it to the queue `dead`, and the log 
 
 import inspect
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -24,6 +25,12 @@ logger = logging.getLogger(__name__)
 BODY_PARTS = 3
 """Arguments, keyword arguments and the rest: the body of Celery's message protocol 2."""
 
+KEPT_HEADERS = frozenset({"lang", "task", "id", "retries", "argsrepr", "kwargsrepr", "origin"})
+"""All that a task of ours needs; the others are wishes (`timelimit`, `eta`, `stamps` …)."""
+
+UNFORESEEN = (ArithmeticError, AttributeError, EOFError, LookupError, TypeError, ValueError)
+"""What a message can make of Celery's main process; a broker that is away raises others."""
+
 
 class CarefulConsumer(Consumer):
     """Celery's consumer, which hands on only what a task can take."""
@@ -33,10 +40,13 @@ class CarefulConsumer(Consumer):
         handle = super().create_task_handler(*args, **kwargs)
 
         def look_first(message: Message) -> None:
-            why = problem(message, self.app.tasks)
-            if why is None:
-                handle(message)
-                return
+            try:
+                why = problem(message, self.app.tasks)
+                if why is None:
+                    handle(message)
+                    return
+            except UNFORESEEN as error:
+                why = f"{type(error).__name__}: {error}"
             self._set_aside(message, why)
 
         return look_first
@@ -53,25 +63,34 @@ class CarefulConsumer(Consumer):
 def problem(message: Message, tasks: Mapping[str, Task[Any, Any]]) -> str | None:
     """Say in one line why a message cannot be run; None when it can.
 
-    A wish to run later is struck out: what waits for its time waits in the database.
+    Wishes are struck out: what waits for its time waits in the database, and how long a task
+    may run is ours to say.
     """
     headers: dict[str, Any] = message.headers or {}
     task = tasks.get(str(headers.get("task")))
     if task is None:
         return f"no task is called {headers.get('task')!r}"
-    headers.pop("eta", None)
-    return _bad_header(headers) or _bad_body(message, task)
+    why = _bad_header(headers) or _bad_body(message, task)
+    for name in headers.keys() - KEPT_HEADERS:
+        del headers[name]
+    return why
 
 
 def _bad_header(headers: Mapping[str, Any]) -> str | None:
+    if not isinstance(headers.get("id"), str):
+        return "the header id is no text"
     limits = headers.get("timelimit") or (None, None)
-    if not isinstance(limits, Sequence) or not all(_is_number_or_none(item) for item in limits):
+    if not _is_pair(limits) or not all(_is_number_or_none(item) for item in limits):
         return "the header timelimit is no pair of numbers"
     if not isinstance(headers.get("retries") or 0, int):
         return "the header retries is no number"
     if not _is_moment_or_none(headers.get("expires")):
         return "the header expires is no time"
     return None
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, list | tuple) and len(value) == len(("soft", "hard"))
 
 
 def _is_number_or_none(value: object) -> bool:
@@ -92,11 +111,13 @@ def _bad_body(message: Message, task: Task[Any, Any]) -> str | None:
     """Look at the arguments: they must fit the task, and each is an id or a list of ids."""
     try:
         body = message.decode()
-    except (KombuError, ValueError, TypeError) as error:
+    except (KombuError, OSError, zlib.error, *UNFORESEEN) as error:
         return f"the body cannot be read: {error}"
     if not isinstance(body, list | tuple) or len(body) != BODY_PARTS:
         return "the body is not that of a task"
-    args, kwargs, _ = body
+    args, kwargs, further = body
+    if not isinstance(further, dict) or any(further.values()):
+        return "the body names further tasks"
     try:
         bound = inspect.signature(task.run).bind(*args, **kwargs)
     except TypeError as error:

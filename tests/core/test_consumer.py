@@ -45,11 +45,17 @@ def test_keyword_arguments_are_taken() -> None:
     assert judged(message([[], {"token_or_id": ID}, {}])) is None
 
 
-def test_a_wish_to_run_later_is_struck_out() -> None:
-    sent = message([[ID], {}, {}], eta="9999-01-01T00:00:00")
+def test_wishes_are_struck_out() -> None:
+    sent = message(
+        [[ID], {}, {}],
+        eta="9999-01-01T00:00:00",
+        expires="2020-01-01T00:00:00",
+        timelimit=[-1, 1],
+        stamps=5,
+    )
 
     assert judged(sent) is None
-    assert "eta" not in sent.headers
+    assert sent.headers == {"task": "tasks.sendInvoice", "id": "1"}
 
 
 @pytest.mark.parametrize(
@@ -58,11 +64,17 @@ def test_a_wish_to_run_later_is_struck_out() -> None:
         (message([[ID], {}, {}], task="tasks.nope"), "no task is called 'tasks.nope'"),
         (message([[ID], {}, {}], timelimit=["a", "b"]), "timelimit"),
         (message([[ID], {}, {}], timelimit=7), "timelimit"),
+        (message([[ID], {}, {}], timelimit=[1, 2, 3]), "timelimit"),
+        (message([[ID], {}, {}], timelimit={"soft": 1}), "timelimit"),
+        (message([[ID], {}, {}], id=5), "id is no text"),
         (message([[ID], {}, {}], expires="soon"), "expires"),
         (message([[ID], {}, {}], retries="many"), "retries"),
         (message(b'[["01a2'), "cannot be read"),
         (message(pickle.dumps([]), "application/x-python-serialize"), "cannot be read"),
+        (message(b"\x1f\x8b", compression="application/x-gzip"), "cannot be read"),
         (message({}), "not that of a task"),
+        (message([[ID], {}, 5]), "further tasks"),
+        (message([[ID], {}, {"callbacks": [{"task": "tasks.sendInvoice"}]}]), "further tasks"),
         (message([[], {}, {}]), "wrong arguments"),
         (message([[ID, [ID], ID], {}, {}]), "wrong arguments"),
         (message([[5], {}, {}]), "no id"),
