@@ -38,7 +38,8 @@ def init_celery(app: Flask, settings: Settings) -> KuvertCelery:
             with app.app_context():
                 if run_id is None:
                     return self.run(*args, **kwargs)
-                return tracked(run_id, lambda: self.run(*args, **kwargs))
+                again = bool((self.request.delivery_info or {}).get("redelivered"))
+                return tracked(run_id, lambda: self.run(*args, **kwargs), is_redelivered=again)
 
     celery = KuvertCelery("kuvert", task_cls=ContextTask)
     celery.flask_app = app

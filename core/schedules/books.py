@@ -114,7 +114,8 @@ def write(
         return
     now = utcnow()
     merged = {**old._asdict(), **values}
-    planned = _replanned(merged, timing, now) if set(values) & set(TIMING_COLUMNS) else {}
+    is_moved = bool(set(values) & set(TIMING_COLUMNS)) or old.error is not None
+    planned = _replanned(merged, timing, now) if is_moved else {}
     connection.execute(
         update(SCHEDULES)
         .where(SCHEDULES.c.id == old.id)
@@ -167,7 +168,7 @@ def plain(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def typed(values: Mapping[str, str]) -> dict[str, Any]:
-    """Take `_plain` back."""
+    """Take `plain` back."""
     times = {"at", "start_at", "end_at"}
     read = {name: json.loads(value) for name, value in values.items()}
     return {

@@ -134,6 +134,9 @@ def edit(
     if old.origin == Origin.BUILTIN and changed & LOCKED_IF_BUILTIN:
         raise InputError.at("/task", "builtin", "the task of a built-in schedule stays as it is")
     timing = check(new)
+    if changed & {"kind", "at"}:
+        # The form must not save a single run that is past; it would never come.
+        first_slot(timing, utcnow())
     sentence = _difference(old, timing)
     write(connection, old, {column: new[column] for column in changed}, by, timing)
     return sentence

@@ -1,4 +1,4 @@
-"""What beat does to the tables: plan rows, claim slots that are due, mark what was published.
+"""What beat does to the tables: plan rows and claim slots that are due.
 
 The slot's row in `schedule_runs` is unique, so that a slot is dispatched once whoever leads; and
 it is committed before its message is published, so that one that a crash left `claimed` can be
@@ -6,18 +6,19 @@ sent again under the same id.
 """
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID, uuid5
 
-from sqlalchemy import Connection, Row, and_, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, select, update
 
 from core.db import database
 from core.errors import InputError
 from core.leases import holder_name
-from core.queues import QUEUE_OF, TaskName
+from core.queues import QUEUE_OF, SIGNALS, TaskName
 from core.schedules.models import (
     Overlap,
     Reason,
@@ -32,12 +33,14 @@ SCHEDULES = Schedule.__table__
 RUNS = ScheduleRun.__table__
 
 PAGE = 500
-RESEND_AFTER = timedelta(seconds=10)
-"""A run that is claimed for longer and not sent was left by a crash, or by the broker."""
 
 SOONEST = func.min(SCHEDULES.c.next_due_at)
 LIVE = (str(RunState.CLAIMED), str(RunState.SENT), str(RunState.RUNNING))
 INSTANT = datetime.resolution
+
+logger = logging.getLogger(__name__)
+
+Decided = TypeVar("Decided")
 
 
 class BrokenRowError(InputError):
@@ -83,7 +86,7 @@ def arguments_of(row: Row[Any]) -> list[Any]:
         raise BrokenRowError(f"task: no task is called {row.task}; known: {known}")
     try:
         args = json.loads(row.args)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BrokenRowError(f"args: not JSON: {error}") from error
     if not isinstance(args, list):
         raise BrokenRowError("args: expected a JSON array")
@@ -96,7 +99,8 @@ def arguments_of(row: Row[Any]) -> list[Any]:
 def plan_changed(connection: Connection, now: datetime) -> int:
     """Plan the rows that somebody has changed, from now on; a broken one is flagged, not run."""
     statement = select(SCHEDULES).where(SCHEDULES.c.is_planned.is_(False)).limit(PAGE)
-    rows = connection.execute(statement).all()
+    # A row that somebody holds at this moment must not make the others wait.
+    rows = connection.execute(statement.with_for_update(skip_locked=True)).all()
     for row in rows:
         values = planned(row, now) | {"is_planned": True, "plan_number": row.plan_number + 1}
         unchanged = and_(SCHEDULES.c.id == row.id, SCHEDULES.c.plan_number == row.plan_number)
@@ -104,15 +108,39 @@ def plan_changed(connection: Connection, now: datetime) -> int:
     return len(rows)
 
 
+def plan_broken(connection: Connection) -> None:
+    """Let broken rows be planned again: what was wrong may have been mended outside the row."""
+    broken = and_(SCHEDULES.c.error.is_not(None), SCHEDULES.c.is_planned.is_(True))
+    connection.execute(update(SCHEDULES).where(broken).values(is_planned=False))
+
+
 def planned(row: Row[Any], now: datetime) -> dict[str, Any]:
     """Return the columns that say when a row is due next, or why it never is."""
-    try:
-        timing, _ = timing_of(row), arguments_of(row)
-    except InputError as error:
-        return {"next_slot_at": None, "next_due_at": None, "error": error.detail[:500]}
+    return _careful(row, lambda: _planned(row, now), _stopped)
+
+
+def _planned(row: Row[Any], now: datetime) -> dict[str, Any]:
+    timing, _ = timing_of(row), arguments_of(row)
     is_off = not row.is_enabled or (row.paused_at is not None and row.paused_until is None)
     after = max(now, row.paused_until) if row.paused_until else now
     return moments(row.id, timing, None if is_off else next_slot(timing, after)) | {"error": None}
+
+
+def _stopped(why: str) -> dict[str, Any]:
+    return {"next_slot_at": None, "next_due_at": None, "error": why[:500]}
+
+
+def _careful(
+    row: Row[Any], decide: Callable[[], Decided], broken: Callable[[str], Decided]
+) -> Decided:
+    """Decide on one row; whatever is wrong with it must not stop the others."""
+    try:
+        return decide()
+    except InputError as error:
+        return broken(error.detail)
+    except Exception as error:
+        logger.exception("schedule cannot be read", extra={"schedule": row.name})
+        return broken(f"{type(error).__name__}: {error}")
 
 
 def moments(schedule_id: UUID, timing: Timing, slot: datetime | None) -> dict[str, Any]:
@@ -139,11 +167,23 @@ def claim_due(connection: Connection, now: datetime) -> tuple[list[Order], int]:
         return [], 0
     under_way = busy(connection, [row for row in rows if row.overlap == Overlap.SKIP], now)
     steps = [_step(row, now, is_busy=row.id in under_way) for row in rows]
-    runs = [run for step in steps for run in step.runs]
-    inserted = database().insert_new(connection, RUNS, runs) if runs else set()
+    inserted = _insert(connection, [run for step in steps for run in step.runs])
     database().update_many(connection, SCHEDULES, [step.values for step in steps])
     orders = [order for step in steps for order in step.orders if order.run_id in inserted]
     return orders, len(rows)
+
+
+def _insert(connection: Connection, runs: Sequence[dict[str, Any]]) -> set[UUID]:
+    """Write the runs whose slots are not in the ledger yet; return their ids.
+
+    A run's id follows from its slot, so one that is there already would pass for ours.
+    """
+    if not runs:
+        return set()
+    mine = database().among(RUNS.c.id, [run["id"] for run in runs])
+    known = set(connection.scalars(select(RUNS.c.id).where(mine)))
+    new = [run for run in runs if run["id"] not in known]
+    return database().insert_new(connection, RUNS, new) if new else set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,18 +197,38 @@ class _Step:
 
 def _step(row: Row[Any], now: datetime, *, is_busy: bool) -> _Step:
     """Decide on the slots of one row by its policies."""
-    try:
-        timing, args = timing_of(row), arguments_of(row)
-    except InputError as error:
-        values = {"next_slot_at": None, "next_due_at": None, "error": error.detail[:500]}
-        return _Step({"id": row.id, **values, "alarm": row.alarm}, [], [])
+
+    def broken(why: str) -> _Step:
+        return _Step({"id": row.id, **_stopped(why), "alarm": row.alarm}, [], [])
+
+    return _careful(row, lambda: _decide(row, now, is_busy=is_busy), broken)
+
+
+def _decide(row: Row[Any], now: datetime, *, is_busy: bool) -> _Step:
+    timing, args = timing_of(row), arguments_of(row)
+    # Up to here every slot's jitter is over. A later one may still have to wait for its own.
+    until = max(row.next_slot_at, now - timedelta(seconds=timing.jitter_seconds))
     window = timedelta(seconds=row.catchup_window_seconds)
-    plan = missed(timing, row.next_slot_at - INSTANT, now, Catchup(row.catchup), window)
+    policy, error = _policy(row)
+    exact = replace(timing, jitter_seconds=0)
+    plan = missed(exact, row.next_slot_at - INSTANT, until, policy, window)
     runs = [*_runs(row, plan, now, is_busy=is_busy), *_missed(row, plan, now)]
     orders = [Order(run["id"], row.task, args) for run in runs if run["state"] == RunState.CLAIMED]
     alarm = _alarm(plan) or row.alarm
     values = moments(row.id, timing, plan.next_slot)
-    return _Step({"id": row.id, **values, "error": None, "alarm": alarm}, runs, orders)
+    return _Step({"id": row.id, **values, "error": error, "alarm": alarm}, runs, orders)
+
+
+def _policy(row: Row[Any]) -> tuple[Catchup, str | None]:
+    """Return what a row wants to catch up, and an error where nobody knows what that means.
+
+    Such a row goes on: there is nothing wrong with its time or its task.
+    """
+    try:
+        return Catchup(row.catchup), None
+    except ValueError:
+        known = ", ".join(Catchup)
+        return Catchup.LATEST, f"catchup: {row.catchup} is not known; latest is used ({known})"
 
 
 def _runs(row: Row[Any], plan: Plan, now: datetime, *, is_busy: bool) -> list[dict[str, Any]]:
@@ -181,6 +241,8 @@ def _runs(row: Row[Any], plan: Plan, now: datetime, *, is_busy: bool) -> list[di
         if is_busy:
             state, note = RunState.SKIPPED, "overlap: the run before is still under way"
         runs.append(new_run(row.id, slot, reason, state, now=now, note=note))
+        # Of several that are caught up, one is under way from now on.
+        is_busy = is_busy or row.overlap == Overlap.SKIP
     return runs
 
 
@@ -247,68 +309,22 @@ def busy(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> set
     }
 
 
-# ---- publishing ----
-
-
-def left_claimed(connection: Connection, before: datetime) -> list[Order]:
-    """Return claimed runs that nobody has published, oldest first.
-
-    Of a schedule that catches up with its latest slot alone, older ones are dropped: after a
-    long outage of the broker each such schedule runs once.
-    """
-    statement = (
-        select(RUNS.c.id, RUNS.c.slot_at, RUNS.c.reason, SCHEDULES)
-        .join(SCHEDULES, SCHEDULES.c.id == RUNS.c.schedule_id)
-        .where(RUNS.c.state == RunState.CLAIMED, RUNS.c.claimed_at <= before)
-        .order_by(RUNS.c.slot_at)
-        .limit(PAGE)
-    )
-    rows = connection.execute(statement).all()
-    newest = {row.name: row.slot_at for row in rows if row.reason != Reason.MANUAL}
-    superseded = [
-        row[0] for row in rows if row.catchup != Catchup.ALL and row.slot_at < newest[row.name]
-    ]
-    _drop(connection, superseded)
-    kept = [row for row in rows if row[0] not in set(superseded)]
-    return [order for row in kept if (order := _order_again(connection, row)) is not None]
-
-
-def _order_again(connection: Connection, row: Row[Any]) -> Order | None:
-    """Return the order of a claimed run; None when its row has been broken since."""
-    try:
-        return Order(row[0], row.task, arguments_of(row))
-    except BrokenRowError as error:
-        end_run(connection, row[0], RunState.FAILED, error.detail, row.slot_at)
-        return None
-
-
-def _drop(connection: Connection, ids: Sequence[UUID]) -> None:
-    if ids:
-        values = {"state": str(RunState.SKIPPED), "note": "superseded: a later slot is due too"}
-        mine = and_(database().among(RUNS.c.id, ids), RUNS.c.state == RunState.CLAIMED)
-        connection.execute(update(RUNS).where(mine).values(values))
-
-
-def mark_sent(connection: Connection, ids: Iterable[UUID], now: datetime) -> None:
-    """Say that the messages of these runs are with the broker, unless a worker has begun."""
-    mine = and_(database().among(RUNS.c.id, ids), RUNS.c.state == RunState.CLAIMED)
-    connection.execute(update(RUNS).where(mine).values(state=str(RunState.SENT), sent_at=now))
-
-
 # ---- the worker's side ----
 
 
-def begin_run(connection: Connection, found: UUID, now: datetime) -> bool:
+def begin_run(
+    connection: Connection, found: UUID, now: datetime, *, is_redelivered: bool = False
+) -> bool:
     """Take a run for this worker; False when another has it or it is not worth running any more.
 
-    A second message of the same run finds it taken; one that waited longer than the schedule's
+    A second message of the same run finds it taken; the same message that the broker delivers
+    again does not, as the worker that had it died. One that waited longer than the schedule's
     `expires_seconds` is dropped, so that nothing piles up while no worker is there.
     """
-    waiting = and_(
-        RUNS.c.id == found, RUNS.c.state.in_((str(RunState.CLAIMED), str(RunState.SENT)))
-    )
+    states = LIVE if is_redelivered else LIVE[:2]
+    waiting = and_(RUNS.c.id == found, RUNS.c.state.in_(states))
     statement = (
-        select(RUNS.c.claimed_at, SCHEDULES.c.expires_seconds)
+        select(RUNS.c.schedule_id, RUNS.c.claimed_at, SCHEDULES.c.task, SCHEDULES.c.expires_seconds)
         .join(SCHEDULES, SCHEDULES.c.id == RUNS.c.schedule_id)
         .where(waiting)
     )
@@ -319,7 +335,25 @@ def begin_run(connection: Connection, found: UUID, now: datetime) -> bool:
         end_run(connection, found, RunState.SKIPPED, "expired: no worker took it in time", now)
         return False
     values = {"state": str(RunState.RUNNING), "started_at": now}
-    return connection.execute(update(RUNS).where(waiting).values(values)).rowcount == 1
+    if connection.execute(update(RUNS).where(waiting).values(values)).rowcount != 1:
+        return False
+    if QUEUE_OF.get(row.task) in SIGNALS:
+        _end_displaced(connection, row.schedule_id, row.claimed_at, now)
+    return True
+
+
+def _end_displaced(
+    connection: Connection, schedule_id: UUID, before: datetime, now: datetime
+) -> None:
+    """Close earlier runs whose message is gone: a queue of "look now" keeps its newest alone."""
+    earlier: ColumnElement[bool] = and_(
+        RUNS.c.schedule_id == schedule_id,
+        RUNS.c.state == RunState.SENT,
+        RUNS.c.claimed_at < before,
+    )
+    note = "displaced: a later message took its place in the queue"
+    values = {"state": str(RunState.SKIPPED), "finished_at": now, "note": note}
+    connection.execute(update(RUNS).where(earlier).values(values))
 
 
 def end_run(connection: Connection, found: UUID, state: RunState, note: str, now: datetime) -> None:

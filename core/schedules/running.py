@@ -12,11 +12,11 @@ HEADER = "kuvert_run"
 """The header of a message that beat has sent: the run's id."""
 
 
-def tracked(run_id: str, work: Callable[[], object]) -> object:
+def tracked(run_id: str, work: Callable[[], object], *, is_redelivered: bool = False) -> object:
     """Do the work of a run and write how it ended; a second message of it does nothing."""
     found = UUID(run_id)
     with unit_of_work() as connection:
-        is_ours = ledger.begin_run(connection, found, utcnow())
+        is_ours = ledger.begin_run(connection, found, utcnow(), is_redelivered=is_redelivered)
     if not is_ours:
         return "already taken"
     try:

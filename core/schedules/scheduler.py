@@ -5,11 +5,11 @@ one slot does not rest on the lease: the slot's row in the ledger is unique.
 """
 
 import logging
+import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
-from uuid import UUID
 
 from celery.beat import Scheduler
 from sqlalchemy import select
@@ -21,10 +21,9 @@ from core.celery_app import KuvertCelery
 from core.clock import utcnow
 from core.db import reading, unit_of_work
 from core.pump import due_pumps
-from core.queues import BROKER_ERRORS
-from core.schedules import ledger
+from core.schedules import ledger, outbox
 from core.schedules.books import BEAT_LEASE
-from core.schedules.running import HEADER
+from core.schedules.publishing import Publisher
 from core.settings import current
 
 logger = logging.getLogger(__name__)
@@ -49,12 +48,11 @@ class DatabaseScheduler(Scheduler):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         self._held: leases.Held | None = None
-        self._renewed = 0.0
-        self._looked = 0.0
-        self._resent = 0.0
-        self._is_standing_by = False
+        self._renewed = self._looked = self._resent = -math.inf
+        self._is_standing_by = self._is_blind = False
         self._watch_seconds = current().watch_seconds
         super().__init__(*args, **kwargs)
+        self._publisher = Publisher(self.app)
 
     def setup_schedule(self) -> None:
         """Enter nothing: the entries are rows, and Celery's own loop over them is not used."""
@@ -66,22 +64,41 @@ class DatabaseScheduler(Scheduler):
         """
         try:
             with self.app.flask_app.app_context():
-                return self._turn()
+                pause = self._turn()
         except SQLAlchemyError as error:
-            self._held = None
-            line = str(error).splitlines()[0]
-            logger.warning("waiting for the database", extra={"error": line})
+            self._say_blind(error)
         except Exception:
             # Beat must outlive whatever one turn meets.
             logger.exception("turn failed")
+        else:
+            self._say_seeing()
+            return pause
         return BACK_OFF_SECONDS
+
+    def _say_blind(self, error: SQLAlchemyError) -> None:
+        """Say once that the database is away, and ask it who leads as soon as it is back."""
+        self._renewed = -math.inf
+        if not self._is_blind:
+            line = str(error).splitlines()[0]
+            logger.warning("waiting for the database", extra={"error": line})
+        self._is_blind = True
+
+    def _say_seeing(self) -> None:
+        if self._is_blind:
+            logger.info("the database is back")
+        self._is_blind = False
 
     def close(self) -> None:
         """Give the lead back, so that another beat takes over at once."""
+        self._publisher.close()
         if self._held is None:
             return
-        with self.app.flask_app.app_context(), unit_of_work() as connection:
-            leases.release(connection, self._held)
+        try:
+            with self.app.flask_app.app_context(), unit_of_work() as connection:
+                leases.release(connection, self._held)
+        except SQLAlchemyError as error:
+            line = str(error).splitlines()[0]
+            logger.warning("the lead runs out by itself", extra={"error": line})
         self._held = None
 
     # ---- one turn ----
@@ -97,14 +114,19 @@ class DatabaseScheduler(Scheduler):
 
     def _leads(self) -> bool:
         """Hold the lease, or try to get it; say so once when another beat has it."""
-        if self._held is not None and monotonic() - self._renewed < RENEW_SECONDS:
+        if self._held is not None and not self._must_renew():
             return True
         with unit_of_work() as connection:
             if self._held is not None and leases.renew(connection, self._held, LEASE_LENGTH):
                 self._renewed = monotonic()
                 return True
             answer = leases.take(connection, BEAT_LEASE, LEASE_LENGTH)
+            if isinstance(answer, leases.Held):
+                ledger.plan_broken(connection)
         return self._accept(answer)
+
+    def _must_renew(self) -> bool:
+        return monotonic() - self._renewed >= RENEW_SECONDS
 
     def _accept(self, answer: leases.Held | leases.Busy) -> bool:
         if isinstance(answer, leases.Held):
@@ -126,12 +148,12 @@ class DatabaseScheduler(Scheduler):
                 return
 
     def _dispatch(self) -> None:
-        """Claim what is due and publish it, a page at a time."""
+        """Claim what is due and publish it, a page at a time, for as long as the lead is ours."""
         for _ in range(PAGES):
             with unit_of_work() as connection:
                 orders, seen = ledger.claim_due(connection, utcnow())
             self._publish(orders)
-            if seen < ledger.PAGE:
+            if seen < ledger.PAGE or self._must_renew():
                 return
 
     def _resend(self) -> None:
@@ -140,29 +162,14 @@ class DatabaseScheduler(Scheduler):
             return
         self._resent = monotonic()
         with unit_of_work() as connection:
-            orders = ledger.left_claimed(connection, utcnow() - ledger.RESEND_AFTER)
+            orders = outbox.left_claimed(connection, utcnow() - outbox.RESEND_AFTER)
         self._publish(orders)
 
     def _publish(self, orders: Sequence[ledger.Order]) -> None:
-        """Send each order under its run's id; what the broker does not take stays claimed."""
-        sent: list[UUID] = []
-        try:
-            with self.app.producer_or_acquire() as producer:
-                for order in orders:
-                    self.app.send_task(
-                        order.task,
-                        args=order.args,
-                        task_id=str(order.run_id),
-                        headers={HEADER: str(order.run_id)},
-                        producer=producer,
-                    )
-                    sent.append(order.run_id)
-        except BROKER_ERRORS as error:
-            text = str(error) or type(error).__name__
-            logger.warning("broker away, will send again", extra={"error": text})
-        if sent:
+        """Send the orders; what the broker does not take stays claimed."""
+        if sent := self._publisher.publish(orders):
             with unit_of_work() as connection:
-                ledger.mark_sent(connection, sent, utcnow())
+                outbox.mark_sent(connection, sent, utcnow())
 
     def _watch(self) -> None:
         """Ring for each pump that has something due."""

@@ -53,14 +53,12 @@ def run_now(connection: Connection, name: str, by: By) -> UUID:
     now = utcnow()
     if old.overlap == Overlap.SKIP and ledger.busy(connection, [old], now):
         raise ConflictError(f"{name} is running; it does not run twice at once")
-    # Beat takes up what is claimed and not sent; ten seconds back, it does so at its next look.
-    claimed_at = now - ledger.RESEND_AFTER
     run = ledger.new_run(
         old.id,
         now,
         Reason.MANUAL,
         RunState.CLAIMED,
-        now=claimed_at,
+        now=now,
         note=by.comment,
         actor=by.actor,
     )
@@ -75,7 +73,13 @@ def skip_next(connection: Connection, name: str, by: By) -> datetime | None:
         raise ConflictError(f"{name} has no next run to skip")
     note = f"skipped by {by.actor}" + (f": {by.comment}" if by.comment else "")
     run = ledger.new_run(
-        old.id, old.next_slot_at, Reason.SLOT, RunState.SKIPPED, now=utcnow(), note=note[:500]
+        old.id,
+        old.next_slot_at,
+        Reason.SLOT,
+        RunState.SKIPPED,
+        now=utcnow(),
+        note=note[:500],
+        actor=by.actor,
     )
     database().insert_new(connection, RUNS, [run])
     timing = ledger.timing_of(old)
