@@ -10,6 +10,7 @@ from flask import Flask
 from kombu import Connection, Queue
 from kombu.exceptions import OperationalError
 
+from core import folder_queue
 from core.db import database, db
 from core.logs import set_up
 from core.queues import BROKER_ERRORS, DEAD_QUEUE, QUEUE_OF, queues
@@ -107,6 +108,7 @@ def _amqp_options() -> dict[str, Any]:
 
 def _folder_options(home: Path) -> dict[str, Any]:
     """Name the folders of the queue that needs no server (read by `filesystem://` alone)."""
+    folder_queue.use()
     queue = home / "queue"
     for name in ("messages", "control", "processed"):
         (queue / name).mkdir(parents=True, exist_ok=True)
