@@ -173,7 +173,7 @@ def check(row: Mapping[str, Any]) -> Timing:
 def _check_args(text: str) -> None:
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError.at("/args", "json", f"args: not JSON: {error}") from error
     if not isinstance(value, list):
         raise InputError.at("/args", "json", "args: expected a JSON array")
