@@ -109,7 +109,8 @@ def add(name: str, *, as_json: bool, **fields: Any) -> None:  # noqa: ANN401 - c
     from core.db import unit_of_work
     from core.schedules import books, edits
 
-    values = {"timezone": settings().timezone.key, **_values(fields)}
+    zone = settings().timezone.key
+    values = {"timezone": zone, **_values(fields, zone)}
     values.setdefault("kind", _kind(values))
     with application(), unit_of_work() as connection:
         edits.add(connection, name, values, _by(None))
@@ -125,14 +126,14 @@ def add(name: str, *, as_json: bool, **fields: Any) -> None:  # noqa: ANN401 - c
 def edit(name: str, comment: str | None, **fields: Any) -> None:  # noqa: ANN401
     """Change the schedule NAME; says what that does to its next run."""
     from core.db import unit_of_work
-    from core.schedules import edits
+    from core.schedules import books, edits
 
-    values = _values(fields)
-    if not values:
+    if all(value is None for value in fields.values()):
         raise click.UsageError("Say what to change.")
-    if kind := _kind(values):
-        values["kind"] = kind
     with application(), unit_of_work() as connection:
+        values = _values(fields, books.find(connection, name).timezone)
+        if kind := _kind(values):
+            values["kind"] = kind
         sentence = edits.edit(connection, name, values, _by(comment))
     click.echo(sentence)
 
@@ -144,10 +145,11 @@ def edit(name: str, comment: str | None, **fields: Any) -> None:  # noqa: ANN401
 def pause(name: str, reason: str, until: str | None) -> None:
     """Let NAME not run for a while."""
     from core.db import unit_of_work
-    from core.schedules import services
+    from core.schedules import books, services
 
-    moment = _time("until", until, settings().timezone.key) if until else None
     with application(), unit_of_work() as connection:
+        zone = books.find(connection, name).timezone
+        moment = _time("until", until, zone) if until else None
         services.pause(connection, name, _by(reason), moment)
     click.echo(f"{name} is paused")
 
@@ -213,10 +215,10 @@ def _by(comment: str | None) -> "By":
     return By(f"{getpass.getuser()} (command)", comment)
 
 
-def _values(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return what was given, times read in the zone that was given."""
+def _values(fields: dict[str, Any], zone: str) -> dict[str, Any]:
+    """Return what was given, times read in the zone that was given, or else in `zone`."""
     given = {name: value for name, value in fields.items() if value is not None}
-    zone = given.get("timezone", settings().timezone.key)
+    zone = given.get("timezone", zone)
     return {
         name: _time(name, value, zone) if name in TIMES else value for name, value in given.items()
     }
