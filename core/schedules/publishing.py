@@ -105,6 +105,10 @@ class Publisher:
                 raise
             # The connection may have died long ago, unnoticed while nothing was due.
             self._at_once(list(left.values()), on_sent)
+        else:
+            if left:
+                # The next connection declares the queue again that did not take them.
+                self.close()
 
     def _one_by_one(self, orders: Sequence[Order], on_sent: Sent) -> None:
         for order in orders:

@@ -41,6 +41,11 @@ def queue_arguments(broker_url: str) -> dict[str, str]:
     return {queue: arguments for queue, _, arguments in rows}
 
 
+def close_connections(broker_url: str) -> None:
+    """Let RabbitMQ end every connection to a virtual host."""
+    _control("close_all_connections", "-p", broker_url.rpartition("/")[2], "a test")
+
+
 def _require_rabbitmq() -> None:
     if shutil.which("rabbitmqctl") is None:
         missing("rabbitmqctl", REMEDY)
