@@ -4,16 +4,15 @@ from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from callbacks import inbox
+from callbacks.short_way import LARGEST, ROUTE
 from core.bodies import read_body
 from core.clock import utcnow
 from core.db import reading
 
 bp = Blueprint("callbacks", __name__)
 
-LARGEST = 256 * 1024
 
-
-@bp.post("/callbacks/<provider>")
+@bp.post(ROUTE)
 def receive(provider: str) -> ResponseReturnValue:
     """Store what a provider says; the signature is its authentication."""
     request.max_content_length = LARGEST

@@ -131,6 +131,8 @@ def _set_in(formatter: logging.Formatter, record: logging.LogRecord) -> list[str
 
 
 def _quoted(value: object) -> str:
+    if type(value) in {int, float}:
+        return str(value)  # as JSON writes it: what is not finite has become text
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     if isinstance(value, str) and _NEEDS_QUOTES.search(text):
         text = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -6,6 +6,7 @@ These hooks run on every callback, thousands of times a second: a few microsecon
 import logging
 import re
 from time import perf_counter
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from flask import Flask, Request, Response, current_app, g, request
@@ -17,6 +18,9 @@ from core import docs_page, health, problems
 from core.errors import MediaTypeError
 from core.ids import new_id
 from core.settings import Settings
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 logger = logging.getLogger("kuvert.request")
 
@@ -70,11 +74,21 @@ def trusted_hosts(settings: Settings) -> frozenset[str] | None:
     return frozenset({f"[{own}]" if ":" in own else own, "localhost", "127.0.0.1", "[::1]"})
 
 
+def request_id_of(environ: "WSGIEnvironment") -> str:
+    """Return the id that the caller gave the request, when it is a sane one, or a new one."""
+    given: str = environ.get("HTTP_X_REQUEST_ID", "")
+    return given if _SANE_ID.fullmatch(given) else str(new_id())
+
+
+def host_of(environ: "WSGIEnvironment") -> str:
+    """Return the name that the request calls us by, without its port."""
+    return _PORT.sub("", environ.get("HTTP_HOST", "")).lower().removesuffix(".")
+
+
 def _begin() -> None:
     """Give the request its id; refuse a body that is compressed."""
     environ = request.environ
-    given = environ.get("HTTP_X_REQUEST_ID", "")
-    g.request_id = given if _SANE_ID.fullmatch(given) else str(new_id())
+    g.request_id = request_id_of(environ)
     g.began = perf_counter()
     if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() not in {"", "identity"}:
         # A few kilobytes may inflate to gigabytes; no sender of invoices needs it.
@@ -92,34 +106,43 @@ class _HostCheck:
 
     def __call__(self) -> None:
         environ = request.environ
-        name = _PORT.sub("", environ.get("HTTP_HOST", "")).lower().removesuffix(".")
-        if name not in self.hosts and environ.get("PATH_INFO") not in _PROBES:
+        if host_of(environ) not in self.hosts and environ.get("PATH_INFO") not in _PROBES:
             raise BadRequest("This host name is not served here; KUVERT_PUBLIC_URL says which is")
+
+
+def common_headers(request_id: str) -> tuple[tuple[str, str], ...]:
+    """Return the headers that every answer has."""
+    return (("X-Request-ID", request_id), ("X-Content-Type-Options", "nosniff"))
 
 
 def _finish(response: Response) -> Response:
     """Add the headers that every answer has, and write the request's log line."""
     headers = response.headers
-    headers["X-Request-ID"] = g.request_id
-    headers["X-Content-Type-Options"] = "nosniff"
+    for name, value in common_headers(g.request_id):
+        headers[name] = value
     if "Cache-Control" not in headers and request.path.startswith(("/api/", "/callbacks/")):
         headers["Cache-Control"] = "no-store"
-    if logger.isEnabledFor(logging.INFO):
-        logger.info("request", extra=_log_fields(response.status_code))
+    rule, caller = request.url_rule, g.get("caller")
+    more = {"source": caller.source_name} if caller is not None else {}
+    route = rule.rule if rule else "none"
+    log_request(request.method, route, response.status_code, g.began, g.request_id, **more)
     return response
 
 
-def _log_fields(status: int) -> dict[str, object]:
-    """Say what was asked and how it ended: the rule, not the path, and nothing of the query."""
-    rule = request.url_rule
-    fields: dict[str, object] = {
-        "method": request.method,
-        "route": rule.rule if rule else "none",
-        "status": status,
-        "duration_ms": round((perf_counter() - g.began) * 1000, 1),
-        "request_id": g.request_id,
-    }
-    caller = g.get("caller")
-    if caller is not None:
-        fields["source"] = caller.source_name
-    return fields
+def log_request(
+    method: str, route: str, status: int, began: float, request_id: str, **more: object
+) -> None:
+    """Say what was asked and how it ended: the rule, not the path, and nothing of the query.
+
+    `began` is what `perf_counter` said.
+    """
+    if logger.isEnabledFor(logging.INFO):
+        fields = {
+            "method": method,
+            "route": route,
+            "status": int(status),
+            "duration_ms": round((perf_counter() - began) * 1000, 1),
+            "request_id": request_id,
+            **more,
+        }
+        logger.info("request", extra=fields)
