@@ -23,7 +23,7 @@ def rate(pool: ProcessPoolExecutor, url: str, calls: int) -> float:
 
 
 def pool() -> ProcessPoolExecutor:
-    """Return as many processes as Kuvert's worker has."""
+    """Return the processes of the bare loop: two saturate this client and the provider."""
     return ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn"))
 
 

@@ -50,6 +50,13 @@ class Desk:
             with unit_of_work() as connection:
                 intake.accept_many(connection, self.sources[provider], "live", news)
 
+    def put_aside(self) -> None:
+        """Hold what other parts have left ready, so that it is not sent with ours."""
+        with unit_of_work() as connection:
+            waiting = DELIVERIES.c.state == Status.READY
+            values = {"state": str(Status.HELD), "due_at": None}
+            connection.execute(update(DELIVERIES).where(waiting).values(values))
+
     def send_all(self) -> float:
         """Make all that is ready due, ring, and return the seconds until all of it is sent."""
         with unit_of_work() as connection:
@@ -78,7 +85,16 @@ def desk(stage: Stage) -> Iterator[Desk]:
         keys: dict[str, str] = {}
         for code in ("now", "wait"):
             sources[code], keys[code] = _add(code, stage)
-        yield Desk(app.extensions["celery"], sources, keys)
+        celery = app.extensions["celery"]
+        _declare(celery)
+        yield Desk(celery, sources, keys)
+
+
+def _declare(celery: Celery) -> None:
+    """Make the queues, which otherwise the first worker would: bells ring into them."""
+    with celery.connection_for_write() as connection, connection.channel() as channel:
+        for queue in celery.amqp.queues.values():
+            queue(channel).declare()
 
 
 def _add(code: str, stage: Stage) -> tuple[UUID, str]:

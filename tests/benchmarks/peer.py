@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tests.benchmarks.documents import documents
 from tests.benchmarks.processes import wait_until
-from tests.benchmarks.stage import PROCESSES, Stage
+from tests.benchmarks.stage import WORKERS, Stage
 
 if TYPE_CHECKING:
     pass
@@ -35,7 +35,7 @@ def key() -> str:
 def start_worker(stage: Stage) -> None:
     """Start the peer's worker with as many processes as ours."""
     arguments = ["-m", "celery", "-A", "tests.benchmarks.peers.worker:app", "worker"]
-    arguments += ["-c", str(PROCESSES), "-l", "INFO", "--without-gossip", "--without-mingle"]
+    arguments += ["-c", str(WORKERS), "-l", "INFO", "--without-gossip", "--without-mingle"]
     process = stage.start("peer-worker", arguments, stage.peer_environ)
     process.wait_for_line("ready.")
 

@@ -19,7 +19,10 @@ POSTGRES = "127.0.0.1:5432"
 POSTGRES_USER = "root"
 RABBITMQ = "guest:guest@127.0.0.1:5672"
 PROCESSES = 2
-"""Web and worker processes, ours and the peer's alike."""
+"""Web processes, ours and the peer's alike, and those of the bare loop."""
+
+WORKERS = 4
+"""Worker processes, ours (where it is the default) and the peer's alike."""
 
 THREADS = 8
 
@@ -53,8 +56,9 @@ class Stage:
             yield replace(self, stack=stack)
 
     def start_worker(self) -> Process:
-        """Start Kuvert's worker with its own default of processes."""
-        process = self.start("worker", ["manage.py", "worker"])
+        """Start Kuvert's worker for all queues."""
+        arguments = ["manage.py", "worker", "--concurrency", str(WORKERS)]
+        process = self.start("worker", arguments)
         process.wait_for_line("ready.")
         return process
 

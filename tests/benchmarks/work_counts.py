@@ -46,7 +46,6 @@ STEPS: tuple[tuple[pump.Pump, Task], ...] = (
 def rows(stage: Stage, desk: Desk) -> list[Row]:
     """Work 500 invoices through with real messages, all in this process."""
     sent, heard, told = STEPS
-    _declare(desk.celery)
     _subscribe(desk, f"http://127.0.0.1:{stage.provider_port}/now")
     ids = _make_due(desk)
     counts = Counts()
@@ -63,13 +62,6 @@ def rows(stage: Stage, desk: Desk) -> list[Row]:
     ]
 
 
-def _declare(celery: Celery) -> None:
-    """Make the queues, which a worker would."""
-    with celery.connection_for_write() as connection, connection.channel() as channel:
-        for queue in celery.amqp.queues.values():
-            queue(channel).declare()
-
-
 def _subscribe(desk: Desk, url: str) -> None:
     with unit_of_work() as connection:
         subscriptions.subscribe(connection, desk.sources["now"], url, (), settings=current())
@@ -77,10 +69,8 @@ def _subscribe(desk: Desk, url: str) -> None:
 
 def _make_due(desk: Desk) -> list[UUID]:
     """Store the invoices and return the ids of their deliveries."""
-    waiting = DELIVERIES.c.state == Status.READY
-    with unit_of_work() as connection:
-        connection.execute(update(DELIVERIES).where(waiting).values(due_at=None, state="held"))
     desk.fill("now", INVOICES)
+    waiting = DELIVERIES.c.state == Status.READY
     with unit_of_work() as connection:
         connection.execute(update(DELIVERIES).where(waiting).values(due_at=utcnow()))
         return list(connection.scalars(select(DELIVERIES.c.id).where(waiting)))
