@@ -33,7 +33,6 @@ class Stage:
 
     folder: Path
     database: str
-    peer_database: str
     environ: Mapping[str, str]
     peer_environ: Mapping[str, str]
     callback_secret: Secret
@@ -101,7 +100,7 @@ def stage() -> Iterator[Stage]:
         os.environ.update(peer_environ)
         migrate = [sys.executable, "manage.py", "db", "upgrade"]
         subprocess.run(migrate, cwd=ROOT, env=environ, check=True, capture_output=True)
-        yield Stage(folder, *databases, environ, peer_environ, secret, provider_port, stack)
+        yield Stage(folder, databases[0], environ, peer_environ, secret, provider_port, stack)
 
 
 def _start_provider(stack: ExitStack, folder: Path) -> int:

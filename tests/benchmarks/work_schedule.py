@@ -20,13 +20,11 @@ IDLE_MS, EDIT_MS, BURST_SECONDS = 5.0, 15.0, 15.0
 SCHEDULES, RUNS = Schedule.__table__, ScheduleRun.__table__
 
 COPY = f"""
-    INSERT INTO schedules SELECT * FROM (
-        SELECT (jsonb_populate_record(one, jsonb_build_object(
-            'id', gen_random_uuid(), 'name', 'entry ' || number, 'origin', 'staff',
-            'task', 'tasks.sendInvoice', 'args', '["-", []]', 'catchup', 'all',
-            'every_seconds', 86400, 'offset_seconds', number % 3600, 'is_planned', false))).*
-        FROM (SELECT * FROM schedules WHERE kind = 'interval' LIMIT 1) one,
-            generate_series(1, {ENTRIES}) number) copied
+    INSERT INTO schedules SELECT (jsonb_populate_record(one, jsonb_build_object(
+        'id', gen_random_uuid(), 'name', 'entry ' || number, 'origin', 'staff',
+        'task', 'tasks.sendInvoice', 'args', '["-", []]', 'catchup', 'all',
+        'every_seconds', 86400, 'offset_seconds', number, 'is_planned', false))).*
+    FROM schedules one, generate_series(1, {ENTRIES}) number WHERE one.name = 'get-due-callbacks'
 """  # noqa: S608 - a number of our own
 DUE = """
     UPDATE schedules SET every_seconds = 3600, offset_seconds = 0, is_planned = true,

@@ -84,7 +84,7 @@ def record(invoice: Invoice, attempt: Attempt, response: requests.Response) -> N
         change(invoice, Status.RETRY_WAIT)
 
 
-def change(invoice: Invoice, status: Status) -> None:
+def change(invoice: Invoice, status: str) -> None:
     """Write a new status with its event and pushes."""
     event = StatusEvent.objects.create(
         invoice=invoice, from_status=invoice.status, to_status=status
