@@ -95,7 +95,7 @@ Index(
     "ix_schedules_unplanned",
     Schedule.is_planned,
     postgresql_where=text("NOT is_planned"),
-    sqlite_where=text("NOT is_planned"),
+    sqlite_where=text("is_planned = 0"),
 )
 
 

@@ -7,12 +7,11 @@ one slot does not rest on the lease: the slot's row in the ledger is unique.
 import logging
 import math
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from time import monotonic
 from typing import Any
 
 from celery.beat import Scheduler
-from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from core import leases
@@ -32,6 +31,7 @@ LEASE_LENGTH = timedelta(seconds=15)
 RENEW_SECONDS = 4.0
 STAND_BY_SECONDS = 2.0
 LONGEST_PAUSE = 1.0
+SHORTEST_PAUSE = 0.01
 BACK_OFF_SECONDS = 2.0
 RESEND_SECONDS = 1.0
 PAGES = 40
@@ -106,11 +106,17 @@ class DatabaseScheduler(Scheduler):
     def _turn(self) -> float:
         if not self._leads():
             return STAND_BY_SECONDS
-        self._plan()
-        self._dispatch()
-        self._resend()
+        with reading() as connection:
+            outlook = ledger.look(connection)
+        if outlook.has_unplanned:
+            self._plan()
+        is_due = outlook.soonest is not None and outlook.soonest <= utcnow()
+        if is_due:
+            self._dispatch()
+        if outlook.has_claimed:
+            self._resend()
         self._watch()
-        return self._pause()
+        return SHORTEST_PAUSE if is_due or outlook.has_unplanned else self._pause(outlook)
 
     def _leads(self) -> bool:
         """Hold the lease, or try to get it; say so once when another beat has it."""
@@ -179,11 +185,10 @@ class DatabaseScheduler(Scheduler):
         for pump in due_pumps(utcnow()):
             bell.ring(pump)
 
-    def _pause(self) -> float:
+    def _pause(self, outlook: ledger.Outlook) -> float:
         """Return the seconds until the next slot, at most one: an edit may come any time."""
         longest = min(LONGEST_PAUSE, self._watch_seconds)
-        with reading() as connection:
-            soonest: datetime | None = connection.scalar(select(ledger.SOONEST))
-        if soonest is None:
+        if outlook.soonest is None:
             return longest
-        return max(0.01, min(longest, (soonest - utcnow()).total_seconds()))
+        seconds = (outlook.soonest - utcnow()).total_seconds()
+        return max(SHORTEST_PAUSE, min(longest, seconds))

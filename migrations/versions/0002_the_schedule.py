@@ -100,7 +100,7 @@ def upgrade() -> None:
         ["is_planned"],
         unique=False,
         postgresql_where=sa.text("NOT is_planned"),
-        sqlite_where=sa.text("NOT is_planned"),
+        sqlite_where=sa.text("is_planned = 0"),
     )
 
     op.create_table(
