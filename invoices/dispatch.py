@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from core import stopping
+from core import pace
 from core.db import LONG, insist
 from core.ids import new_id
 from core.pump import Message, put_back
@@ -31,13 +31,14 @@ class Work:
     message: Message
     own: UUID
     unsent: list[Envelope] = field(default_factory=list)
+    fate: pace.Fate = field(default_factory=pace.Fate)
 
 
 def send_batch(channel: Channel, batch: claims.Batch, message: Message) -> int:
     """Hand over the deliveries that still carry the message's token; return how many were tried.
 
-    No transaction is open while the provider answers. When the worker is told to stop, what is
-    under way ends and the rest is handed back.
+    No transaction is open while the provider answers. When nothing but trouble comes back, or
+    the worker is told to stop, what is under way ends and the rest is handed back.
     """
     work = Work(batch, message, new_id())
     results: list[tuple[Envelope, Result]] = []
@@ -47,13 +48,14 @@ def send_batch(channel: Channel, batch: claims.Batch, message: Message) -> int:
         _record(work, results)
         results.clear()
 
-    for end in channel.deliver(batch.route, _envelopes(work), record):
-        results.append(end)
+    for envelope, result in channel.deliver(batch.route, _envelopes(work), record):
+        results.append((envelope, result))
+        work.fate.note(is_trouble=result.is_provider_trouble)
         count += 1
         if len(results) == RECORD_EVERY or not batch.route.is_idempotent:
             record()
-    record()
-    if stopping.is_asked():
+    _record(work, results, is_over=True)
+    if work.fate.must_end:
         _hand_back(work)
     return count
 
@@ -68,10 +70,10 @@ def _envelopes(work: Work) -> Iterator[Envelope]:
     ids = message.ids
     sets = [ids] if work.batch.route.is_idempotent else [[item] for item in ids]
     for some in sets:
-        if stopping.is_asked():
+        if work.fate.must_end:
             return
         begun = deque(insist(partial(_begin, work=work, ids=some)))
-        while begun and not stopping.is_asked():
+        while begun and not work.fate.must_end:
             yield begun.popleft()
         work.unsent.extend(begun)
 
@@ -82,14 +84,28 @@ def _begin(connection: Connection, work: Work, ids: Sequence[UUID]) -> list[Enve
 
 def _hand_back(work: Work) -> None:
     """Make due again what was begun but not sent, and what was not begun."""
-    result = Result(outcome=Outcome.HANDED_BACK, detail="not sent: the worker was told to stop")
+    result = Result(outcome=Outcome.HANDED_BACK, detail="not sent: the batch was ended before")
     _record(work, [(envelope, result) for envelope in work.unsent])
     message = work.message
     insist(lambda connection: put_back(connection, claims.DELIVERIES, message.token, message.ids))
 
 
-def _record(work: Work, results: Sequence[tuple[Envelope, Result]]) -> None:
+def _record(
+    work: Work, results: Sequence[tuple[Envelope, Result]], *, is_over: bool = False
+) -> None:
     """Write how attempts ended; the provider's answers exist nowhere else, so insist for long."""
+    if results or is_over or work.fate.turns_slow():
+        insist(partial(_write, work=work, results=results, is_over=is_over), LONG)
+
+
+def _write(
+    connection: Connection,
+    *,
+    work: Work,
+    results: Sequence[tuple[Envelope, Result]],
+    is_over: bool,
+) -> None:
+    provider_id = work.batch.provider_id
     if results:
-        provider_id, own = work.batch.provider_id, work.own
-        insist(lambda connection: outcomes.record(connection, provider_id, own, results), LONG)
+        outcomes.record(connection, provider_id, work.own, results)
+    pace.keep(connection, claims.PROVIDERS, provider_id, work.fate.seconds, is_over=is_over)

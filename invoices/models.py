@@ -88,7 +88,8 @@ class Provider(Base):
 
     `auth_ref` and `callback_secret_refs` are references (`env:NAME`, `file:PATH`), never values.
     `is_idempotent`: it honours our dispatch key, so that the same hand-over may be repeated.
-    `closed_until`: the breaker is open until then; `failures` counts calls in a row that failed.
+    `closed_until`: the breaker is open until then; `failures` counts calls in a row that failed;
+    `pace`: batches that may be under way to it at once (core.pace).
     """
 
     __tablename__ = "providers"
@@ -108,6 +109,7 @@ class Provider(Base):
     alarm: Mapped[str | None] = mapped_column(String(500))
     failures: Mapped[int]
     closed_until: Mapped[datetime | None]
+    pace: Mapped[int] = mapped_column(server_default="1")
     version: Mapped[int]
     created_at: Mapped[datetime]
 

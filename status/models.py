@@ -96,6 +96,7 @@ class Subscription(Base):
     old_secret_until: Mapped[datetime | None]
     failures: Mapped[int]
     closed_until: Mapped[datetime | None]
+    pace: Mapped[int] = mapped_column(server_default="1")
     version: Mapped[int]
     created_at: Mapped[datetime]
 

@@ -58,8 +58,13 @@ class _Try:
 
     @property
     def is_done(self) -> bool:
-        """True for a 2xx; a redirect is a failure like any other."""
-        return self.status is not None and 200 <= self.status < 300  # noqa: PLR2004 - RFC 9110 §15.3
+        """True when the subscriber has taken the push."""
+        return self.error is None
+
+
+def is_done(end: Answer | Failure) -> bool:
+    """Tell whether a subscriber has taken a push: by a 2xx; a redirect is a failure like others."""
+    return isinstance(end, Answer) and 200 <= end.status < 300  # noqa: PLR2004 - RFC 9110 §15.3
 
 
 def record(
@@ -84,7 +89,7 @@ def _read(post: Post, end: Answer | Failure, now: datetime) -> _Try:
     if isinstance(end, Failure):
         return _Try(post, None, end.reason[:500], None, None)
     text = end.body.decode("utf-8", "replace").replace("\x00", " ")[:EXCERPT]
-    error = None if 200 <= end.status < 300 else f"answered {end.status}"  # noqa: PLR2004
+    error = None if is_done(end) else f"answered {end.status}"
     return _Try(
         post, end.status, error, text, retry_after.read(end.headers.get("retry-after"), now)
     )

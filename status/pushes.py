@@ -1,7 +1,7 @@
 """Pushing events to subscribers: claim, post, record; each try signed afresh."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from itertools import takewhile
@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, update
 
-from core import stopping
+from core import pace
 from core.clock import utcnow
 from core.db import LONG, database, insist
 from core.http import Answer, Call, Failure, client_for_this_thread
@@ -61,25 +61,41 @@ def has_due(connection: Connection, now: datetime) -> bool:
 def claim(connection: Connection, limit: int, token: UUID, until: datetime) -> list[Group]:
     """Take due pushes for `token`, a fair share for each subscription.
 
-    One that has just been left in peace gets a single push, to see whether it is well again.
+    One that has just been left in peace gets a single push, to see whether it is well again;
+    one that is slow gets no more than its pace allows.
     """
     now = utcnow()
     columns = SUBSCRIPTIONS.c
-    found = connection.execute(select(columns.id, columns.closed_until).where(_with_due(now))).all()
+    statement = select(columns.id, columns.closed_until, columns.pace).where(_with_due(now))
+    found = connection.execute(statement).all()
     groups = []
     for row in found:
-        ids = database().claim(
-            connection,
-            PUSHES,
-            where=and_(PUSHES.c.subscription_id == row.id, PUSHES.c.due_at <= now),
-            values={"lease_token": token, "due_at": until},
-            order_by=PUSHES.c.due_at,
-            limit=1 if row.closed_until else max(1, limit // len(found)),
-            skip_locked=True,
-        )
+        mine = PUSHES.c.subscription_id == row.id
+        share = 1 if row.closed_until else max(1, limit // len(found))
+        share = min(share, pace.room(connection, PUSHES, mine, row.pace, now))
+        values = {"lease_token": token, "due_at": until}
+        ids = _claim_of(connection, mine, share, now, values) if share else []
         if ids:
             groups.append(Group(ids))
     return groups
+
+
+def _claim_of(
+    connection: Connection,
+    mine: ColumnElement[bool],
+    limit: int,
+    now: datetime,
+    values: Mapping[str, object],
+) -> list[UUID]:
+    return database().claim(
+        connection,
+        PUSHES,
+        where=and_(mine, PUSHES.c.due_at <= now),
+        values=values,
+        order_by=PUSHES.c.due_at,
+        limit=limit,
+        skip_locked=True,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +110,54 @@ class Target:
 def post_batch(message: Message, settings: Settings) -> int:
     """Post the pushes that still carry the message's token; return how many were tried.
 
-    No transaction is open while the subscriber answers. When the worker is told to stop, what is
-    under way ends and the rest is handed back.
+    No transaction is open while the subscriber answers. When nothing but trouble comes back, or
+    the worker is told to stop, what is under way ends and the rest is handed back.
     """
     own = new_id()
     posts, target = insist(partial(_prepare, message=message, own=own, settings=settings))
     if target is None:
         return 0
-    ends = list(_send(target, posts, settings))
-    insist(lambda connection: push_outcomes.record(connection, target.id, own, ends), LONG)
-    if len(ends) < len(posts):
+    batch = _Batch(target.id, own)
+    for post, end in _send(target, posts, settings, batch):
+        batch.note(post, end)
+    batch.record(is_over=True)
+    if batch.count < len(posts):
         insist(partial(_hand_back, own=own, ids=list(posts)))
-    return len(ends)
+    return batch.count
+
+
+@dataclass(slots=True)
+class _Batch:
+    """A batch on its way; ends are written when nothing ends for a moment, and at the end."""
+
+    subscription_id: UUID
+    own: UUID
+    count: int = 0
+    fate: pace.Fate = field(default_factory=pace.Fate)
+    ends: list[tuple[Post, Answer | Failure]] = field(default_factory=list)
+
+    def note(self, post: Post, end: Answer | Failure) -> None:
+        """Count one end."""
+        self.ends.append((post, end))
+        self.count += 1
+        self.fate.note(is_trouble=not push_outcomes.is_done(end))
+
+    def record(self, *, is_over: bool = False) -> None:
+        """Write what has ended since the last time."""
+        if self.ends or is_over or self.fate.turns_slow():
+            ends, self.ends = self.ends, []
+            insist(partial(self._write, ends=ends, is_over=is_over), LONG)
+
+    def _write(
+        self,
+        connection: Connection,
+        *,
+        ends: list[tuple[Post, Answer | Failure]],
+        is_over: bool,
+    ) -> None:
+        mine = self.subscription_id
+        push_outcomes.record(connection, mine, self.own, ends)
+        pace.keep(connection, SUBSCRIPTIONS, mine, self.fate.seconds, is_over=is_over)
 
 
 def _prepare(
@@ -179,7 +231,7 @@ def _return(connection: Connection, subscription: Row[Any], ids: Sequence[UUID])
 
 
 def _send(
-    target: Target, posts: Mapping[UUID, Post], settings: Settings
+    target: Target, posts: Mapping[UUID, Post], settings: Settings, batch: _Batch
 ) -> Iterator[tuple[Post, Answer | Failure]]:
     """Post each push, signed with every live secret at the time of its own try."""
     client = client_for_this_thread(
@@ -187,9 +239,9 @@ def _send(
         timeout_seconds=TIMEOUT_SECONDS,
         concurrency=CONCURRENCY,
     )
-    wanted = takewhile(lambda _: not stopping.is_asked(), posts.values())
+    wanted = takewhile(lambda _: not batch.fate.must_end, posts.values())
     calls = (_call(target, post) for post in wanted)
-    for call, end in client.send(calls):
+    for call, end in client.send(calls, on_pause=batch.record):
         yield posts[UUID(str(call.key))], end
 
 

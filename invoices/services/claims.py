@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, or_, select
 
+from core import pace
 from core.clock import utcnow
 from core.db import database
 from core.pump import Group, Message
@@ -66,7 +67,8 @@ def has_due(connection: Connection, now: datetime) -> bool:
 def claim(connection: Connection, limit: int, token: UUID, until: datetime) -> list[Group]:
     """Take due deliveries for `token` until `until`, a fair share from each provider.
 
-    A provider whose breaker has just run out gets one delivery, to see whether it is well again.
+    A provider whose breaker has just run out gets one delivery, to see whether it is well again;
+    one that is slow gets no more than its pace allows.
     """
     now = utcnow()
     due = _with_due(now, DELIVERIES.c.state.in_(WAITING))
@@ -74,7 +76,10 @@ def claim(connection: Connection, limit: int, token: UUID, until: datetime) -> l
     groups = []
     for provider in providers:
         share = 1 if provider.closed_until else max(1, limit // len(providers))
-        ids = _claim_of(connection, provider, share, now, {"lease_token": token, "due_at": until})
+        mine = DELIVERIES.c.provider_id == provider.id
+        share = min(share, pace.room(connection, DELIVERIES, mine, provider.pace, now))
+        values = {"lease_token": token, "due_at": until}
+        ids = _claim_of(connection, provider, share, now, values) if share else []
         if ids:
             groups.append(Group(ids))
     return groups
@@ -133,4 +138,10 @@ def provider_of(connection: Connection, message: Message) -> Batch | None:
     row = connection.execute(statement).one_or_none()
     if row is None:
         return None
-    return Batch(row.id, Route.of(row), bool(row.may_get_work))
+    columns = DELIVERIES.c
+    sending = and_(
+        columns.provider_id == row.id, columns.due_at > now, columns.state == Status.SENDING
+    )
+    # What was claimed while it was quick is not begun once it is slow.
+    has_room = pace.below(connection, DELIVERIES, sending, row.pace) > 0
+    return Batch(row.id, Route.of(row), bool(row.may_get_work) and has_room)

@@ -11,7 +11,7 @@ from core.clock import utcnow
 from core.db import reading, unit_of_work
 from core.ids import new_id
 from core.pump import Message
-from invoices.services import actions, claims
+from invoices.services import actions, attempts, claims
 from invoices.services.actions import Order
 from status.models import Cause
 from tests.support import desk
@@ -208,3 +208,38 @@ def test_a_message_of_two_providers_reaches_one_of_them(app: Flask) -> None:
         *("ready", "ready"),
         *("sent", "sent"),
     ]
+
+
+def test_a_provider_begins_with_one_batch_and_earns_more(source: SourceWithKey) -> None:
+    for _ in range(330):
+        add_invoice(source)
+
+    first, still_out = desk.claim(), desk.claim()
+    handed_over = sum(desk.send(FakeChannel(), message) for message in first)
+
+    assert (sum(len(message.ids) for message in first), still_out) == (100, [])
+    assert handed_over == 100
+    assert desk.only(desk.PROVIDERS).pace == 2
+    assert sum(len(message.ids) for message in desk.claim()) == 200
+
+
+def test_what_was_claimed_while_it_was_quick_waits_once_it_is_slow(
+    source: SourceWithKey,
+) -> None:
+    change_provider(pace=4)
+    for _ in range(150):
+        add_invoice(source)
+    [message] = desk.claim()
+    one, two = (
+        Message(message.token, ids, message.lease) for ids in (message.ids[:100], message.ids[100:])
+    )
+    provider_id = desk.only(desk.PROVIDERS).id
+    with unit_of_work() as connection:
+        begun = attempts.begin(connection, provider_id, one, new_id(), one.ids)
+    change_provider(pace=1)
+
+    batch = desk.batch_of(two)
+
+    assert len(begun) == 100
+    assert batch is not None
+    assert not batch.is_open
