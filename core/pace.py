@@ -6,7 +6,7 @@ have, and a slow one brings it back to one.
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from time import monotonic
 from uuid import UUID
 
@@ -32,6 +32,7 @@ class Fate:
     troubles: int = 0
     has_succeeded: bool = False
     is_known_slow: bool = False
+    renewed: float = field(default_factory=monotonic)
 
     def note(self, *, is_trouble: bool) -> None:
         """Count one end."""
@@ -43,6 +44,13 @@ class Fate:
         """True when the rest is not worth trying now, or the worker is to stop."""
         is_hopeless = self.troubles >= HOPELESS and not self.has_succeeded
         return is_hopeless or stopping.is_asked()
+
+    def wants_renewal(self, lease: timedelta) -> bool:
+        """Tell, once in each third of a lease, that it is time to hold on to the batch's rows."""
+        if monotonic() - self.renewed < lease.total_seconds() / 3:
+            return False
+        self.renewed = monotonic()
+        return True
 
     def turns_slow(self) -> bool:
         """Tell once that the batch takes long, while it still goes on."""

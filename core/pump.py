@@ -162,6 +162,14 @@ def put_back(connection: Connection, table: Table, token: UUID, ids: Sequence[UU
     connection.execute(update(table).where(mine).values(lease_token=None, due_at=utcnow()))
 
 
+def renew(
+    connection: Connection, table: Table, token: UUID, ids: Sequence[UUID], lease: timedelta
+) -> None:
+    """Hold on to rows for `lease` from now, as far as they still carry `token`."""
+    mine = and_(database().among(table.c.id, ids), table.c.lease_token == token)
+    connection.execute(update(table).where(mine).values(due_at=utcnow() + lease))
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """What a message of work asks for: rows that carry `token`, as far as it is still true."""

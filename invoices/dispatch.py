@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from core import pace
 from core.db import LONG, insist
 from core.ids import new_id
-from core.pump import Message, put_back
+from core.pump import Message, put_back, renew
 from invoices.channels import Channel, Envelope, Result
 from invoices.models import Outcome
 from invoices.services import attempts, claims, outcomes
@@ -47,6 +47,7 @@ def send_batch(channel: Channel, batch: claims.Batch, message: Message) -> int:
     def record() -> None:
         _record(work, results)
         results.clear()
+        _hold_on(work)
 
     for envelope, result in channel.deliver(batch.route, _envelopes(work), record):
         results.append((envelope, result))
@@ -88,6 +89,14 @@ def _hand_back(work: Work) -> None:
     _record(work, [(envelope, result) for envelope in work.unsent])
     message = work.message
     insist(lambda connection: put_back(connection, claims.DELIVERIES, message.token, message.ids))
+
+
+def _hold_on(work: Work) -> None:
+    """Renew our claim while the provider takes its time: only a dead worker's rows come back."""
+    message = work.message
+    if work.fate.wants_renewal(message.lease):
+        table, own = claims.DELIVERIES, work.own
+        insist(lambda connection: renew(connection, table, own, message.ids, message.lease))
 
 
 def _record(

@@ -15,7 +15,7 @@ from core.clock import utcnow
 from core.db import LONG, database, insist
 from core.http import Answer, Call, Failure, client_for_this_thread
 from core.ids import new_id
-from core.pump import Group, Message
+from core.pump import Group, Message, renew
 from core.settings import Settings
 from core.webhooks import Secret, signed_headers
 from status import push_outcomes
@@ -117,7 +117,7 @@ def post_batch(message: Message, settings: Settings) -> int:
     posts, target = insist(partial(_prepare, message=message, own=own, settings=settings))
     if target is None:
         return 0
-    batch = _Batch(target.id, own)
+    batch = _Batch(target.id, own, message)
     for post, end in _send(target, posts, settings, batch):
         batch.note(post, end)
     batch.record(is_over=True)
@@ -132,6 +132,7 @@ class _Batch:
 
     subscription_id: UUID
     own: UUID
+    message: Message
     count: int = 0
     fate: pace.Fate = field(default_factory=pace.Fate)
     ends: list[tuple[Post, Answer | Failure]] = field(default_factory=list)
@@ -147,6 +148,11 @@ class _Batch:
         if self.ends or is_over or self.fate.turns_slow():
             ends, self.ends = self.ends, []
             insist(partial(self._write, ends=ends, is_over=is_over), LONG)
+        message = self.message
+        if self.fate.wants_renewal(message.lease):
+            insist(
+                lambda connection: renew(connection, PUSHES, self.own, message.ids, message.lease)
+            )
 
     def _write(
         self,
