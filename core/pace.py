@@ -86,9 +86,13 @@ def keep(
 def room(
     connection: Connection, table: Table, mine: ColumnElement[bool], pace: int, now: datetime
 ) -> int:
-    """Return how many more rows of a party may be claimed, besides those under way."""
+    """Return how many more rows of a party may be claimed, besides those under way.
+
+    In whole batches: what a slow batch has done would otherwise come back as one small batch
+    after another, and each of them holds a worker.
+    """
     leased = and_(mine, table.c.due_at > now, table.c.lease_token.is_not(None))
-    return below(connection, table, leased, pace)
+    return below(connection, table, leased, pace) // BATCH * BATCH
 
 
 def below(connection: Connection, table: Table, where: ColumnElement[bool], pace: int) -> int:
