@@ -20,6 +20,10 @@ logger = logging.getLogger(__name__)
 
 QUEUES = (*SIGNALS, *WORK)
 EMBEDDED_THREADS = 8
+EMBEDDED_CONNECTIONS = 800
+"""Below the 1,024 descriptors that a process is usually given."""
+
+EMBEDDED_IDLE_SECONDS = 15
 
 CONCURRENCY = 4
 """Batches at once in one worker: a provider that is slow to answer holds one of them."""
@@ -49,18 +53,32 @@ def _serve_embedded(bind: str) -> None:
     """Serve with waitress until the process is told to stop."""
     import waitress
 
-    from core.app import MAX_BODY, create_app
+    from core.app import create_app
 
     set_up(current())
-    waitress.serve(
-        create_app(),
-        listen=bind,
-        threads=EMBEDDED_THREADS,
-        ident=None,
+    waitress.serve(create_app(), listen=bind, **embedded_options())
+
+
+def embedded_options() -> dict[str, object]:
+    """Return how waitress is to serve; all but the address.
+
+    Callers keep connections, the sandbox alone dozens. With waitress's own limit of 100 and its
+    patience of two minutes nobody else would get in.
+    """
+    from core.app import MAX_BODY
+
+    return {
+        "threads": EMBEDDED_THREADS,
+        "ident": None,
         # The application refuses what is too large with a problem of its own.
-        max_request_body_size=2 * MAX_BODY,
-        clear_untrusted_proxy_headers=True,
-    )
+        "max_request_body_size": 2 * MAX_BODY,
+        "clear_untrusted_proxy_headers": True,
+        "connection_limit": EMBEDDED_CONNECTIONS,
+        "channel_timeout": EMBEDDED_IDLE_SECONDS,
+        "cleanup_interval": 5,
+        # select() knows no descriptor above 1023.
+        "asyncore_use_poll": True,
+    }
 
 
 def check_bind(bind: str) -> None:
