@@ -5,6 +5,7 @@ about half the price. Whatever is not plain, or fails, goes the whole way as if 
 at it; so refusals and errors are written in one place only.
 """
 
+import logging
 import re
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -21,6 +22,8 @@ from core.db import reading
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+logger = logging.getLogger(__name__)
 
 LARGEST = 256 * 1024
 ROUTE = "/callbacks/<provider>"
@@ -76,8 +79,9 @@ class ShortWay:
                 with self.app.app_context(), reading() as connection:
                     sender = inbox.sender(connection, code)
                     return inbox.receive(connection, sender, _given(environ), body, utcnow())
-        except Exception:  # noqa: BLE001, S110 - the whole way meets it again and answers for it
-            pass
+        except Exception:
+            # The whole way meets it again, and answers and logs it as any other error.
+            logger.debug("not the short way", exc_info=True)
         environ["wsgi.input"] = BytesIO(body)
         return None
 
