@@ -33,6 +33,8 @@ KEPT_HEADERS = (
 )
 """Headers that are stored; those that carry credentials never are."""
 
+LONGEST_KEY = 255
+
 FRESH_SECONDS = 2.0
 """How long a process trusts what it knows of a provider; a changed secret counts after that."""
 
@@ -126,7 +128,7 @@ def _row(
         "headers": {name: headers[name][:1000] for name in KEPT_HEADERS if name in headers},
         "body": body,
         "body_sha256": digest,
-        "dedupe_key": event_id[:255] if event_id else digest,
+        "dedupe_key": _dedupe_key(event_id) if event_id else digest,
         "conflict_sha256": None,
         "state": str(CallbackState.RECEIVED),
         "note": None,
@@ -139,6 +141,13 @@ def _row(
         "received_at": now,
         "finished_at": None,
     }
+
+
+def _dedupe_key(event_id: str) -> str:
+    """Return the event id, or its hash where the column cannot hold it: never a part of it."""
+    if len(event_id) <= LONGEST_KEY:
+        return event_id
+    return sha256(event_id.encode()).hexdigest()
 
 
 def _repeated(connection: Connection, row: Mapping[str, Any]) -> Stored:

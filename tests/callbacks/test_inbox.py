@@ -62,6 +62,14 @@ def test_another_body_under_the_same_id_is_flagged(client: FlaskClient, acme: st
     assert row.note == "came again with another body"
 
 
+def test_long_ids_that_begin_alike_are_two_events(client: FlaskClient, acme: str) -> None:
+    ids = ["x" * 255 + letter for letter in ("", "y", "z")]
+
+    answers = [call(client, acme, said("r1"), event_id=item) for item in (*ids, ids[1])]
+
+    assert [answer.status_code for answer in answers] == [202, 202, 202, 200]
+
+
 def test_two_providers_may_use_the_same_id(client: FlaskClient, acme: str) -> None:
     add_provider("other")
 
