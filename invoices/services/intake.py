@@ -134,13 +134,20 @@ def _write(connection: Connection, parcels: Mapping[int, _Parcel]) -> Mapping[in
         [parcel] = parcels.values()
         return parcels if _write_one(connection, parcel) else {}
     handle = database()
-    rows = [parcel.invoice for parcel in parcels.values()]
+    # In one order, so that two batches with the same invoices cannot lock each other out.
+    rows = sorted((parcel.invoice for parcel in parcels.values()), key=_unique_name)
     inserted = handle.insert_new(connection, INVOICES, rows)
     fresh = {index: item for index, item in parcels.items() if item.invoice["id"] in inserted}
     handle.insert_many(connection, DOCUMENTS, [parcel.document for parcel in fresh.values()])
     handle.insert_many(connection, DELIVERIES, [parcel.delivery for parcel in fresh.values()])
     history.record(connection, [_first_event(parcel) for parcel in fresh.values()])
     return fresh
+
+
+def _unique_name(invoice: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what tells an invoice apart from the others of its source."""
+    names = ("seller_key", "number", "type_code", "issue_year")
+    return tuple(invoice[name] for name in names)
 
 
 def _write_one(connection: Connection, parcel: _Parcel) -> bool:
