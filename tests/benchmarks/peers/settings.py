@@ -5,7 +5,7 @@ import os
 SECRET_KEY = "a-key-for-benchmarks-and-nothing-else"
 DEBUG = False
 ALLOWED_HOSTS = ["127.0.0.1"]
-INSTALLED_APPS = ["tests.benchmarks.peers.desk"]
+INSTALLED_APPS = ["tests.benchmarks.peers.desk", "django_celery_beat"]
 MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]
 ROOT_URLCONF = "tests.benchmarks.peers.urls"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
