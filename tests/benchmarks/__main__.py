@@ -59,10 +59,10 @@ def _requests(scene: Stage, ours: Desk) -> list[Row]:
 RUNS: dict[str, Callable[[Stage, Desk], list[Row]]] = {
     "dispatch": _dispatch,
     "requests": _requests,
-    "events": work_events.rows,
+    "counts": work_counts.rows,
     "outage": work_outage.rows,
     "memory": work_memory.rows,
-    "counts": work_counts.rows,
+    "events": work_events.rows,
     "claims": work_claims.rows,
     "schedule": work_schedule.rows,
 }

@@ -23,12 +23,13 @@ from core.settings import current
 from core.webhooks import signed_headers
 from invoices import tasks as invoice_tasks
 from invoices.models import Invoice
+from status import services as history
 from status import subscriptions
 from status import tasks as status_tasks
-from status.models import Status
+from status.models import Status, SubscriptionState
 from status.pushes import PUSHES
 from tests.benchmarks.counting import Counts, counting
-from tests.benchmarks.kuvert import DELIVERIES, Desk, scalar
+from tests.benchmarks.kuvert import DELIVERIES, Desk, scalar, to_full_pace
 from tests.benchmarks.report import Row, at_most
 from tests.benchmarks.stage import Stage
 
@@ -46,7 +47,7 @@ STEPS: tuple[tuple[pump.Pump, Task], ...] = (
 def rows(stage: Stage, desk: Desk) -> list[Row]:
     """Work 500 invoices through with real messages, all in this process."""
     sent, heard, told = STEPS
-    _subscribe(desk, f"http://127.0.0.1:{stage.provider_port}/now")
+    subscription = _subscribe(desk, f"http://127.0.0.1:{stage.provider_port}/now")
     ids = _make_due(desk)
     counts = Counts()
     _work(desk.celery, *sent, counts)
@@ -54,6 +55,7 @@ def rows(stage: Stage, desk: Desk) -> list[Row]:
     _work(desk.celery, *heard, counts)
     _work(desk.celery, *told, counts)
     _check(ids)
+    _unsubscribe(subscription)
     each = "a whole life of an invoice:"
     return [
         at_most(f"{each} messages", counts.messages / INVOICES, MOST_MESSAGES, ""),
@@ -62,9 +64,20 @@ def rows(stage: Stage, desk: Desk) -> list[Row]:
     ]
 
 
-def _subscribe(desk: Desk, url: str) -> None:
+def _subscribe(desk: Desk, url: str) -> UUID:
     with unit_of_work() as connection:
-        subscriptions.subscribe(connection, desk.sources["now"], url, (), settings=current())
+        source = desk.sources["now"]
+        new, _ = subscriptions.subscribe(connection, source, url, (), settings=current())
+    to_full_pace()
+    return new
+
+
+def _unsubscribe(subscription: UUID) -> None:
+    """Leave nobody listening, for the parts that follow."""
+    table = history.SUBSCRIPTIONS
+    with unit_of_work() as connection:
+        gone = update(table).where(table.c.id == subscription)
+        connection.execute(gone.values(state=str(SubscriptionState.DELETED)))
 
 
 def _make_due(desk: Desk) -> list[UUID]:

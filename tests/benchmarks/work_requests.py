@@ -20,10 +20,10 @@ MANY = "/api/v1/invoices/batch"
 CALLBACKS = "/callbacks/now"
 NDJSON = "application/x-ndjson"
 BATCH = 1000
-BATCHES = 4
 SENDERS = 2
+ROUNDS = 7
 WARM_UP = 200
-INSERTS, COPIES = 4800, 20_000
+INSERTS, COPIES = 2400, 10_000
 
 _events = count(1)
 
@@ -70,7 +70,7 @@ class _Sides:
     def single(self, side: str, number: int) -> float:
         return load.run(self.ports[side], self.requests.single(side, number)).check(202).rate
 
-    def batches(self, side: str, number: int = BATCHES) -> float:
+    def batches(self, side: str, number: int = SENDERS) -> float:
         requests = self.requests.batches(side, number)
         return load.run(self.ports[side], requests, SENDERS).check(200).rate * BATCH
 
@@ -94,9 +94,10 @@ def rows(stage: Stage, desk: Desk, port: int, peer_port: int) -> list[Row]:
 
 def _single(sides: _Sides, limits: Limits) -> list[Row]:
     ours, peers, limit = in_turns(
-        lambda: sides.single("ours", 1500),
-        lambda: sides.single("peer", 500),
+        lambda: sides.single("ours", 600),
+        lambda: sides.single("peer", 250),
         lambda: limits.inserts(INSERTS),
+        rounds=ROUNDS,
     )
     name = "invoice in, one by one, 10 lines"
     return [
@@ -108,8 +109,9 @@ def _single(sides: _Sides, limits: Limits) -> list[Row]:
 def _batches(sides: _Sides, limits: Limits) -> list[Row]:
     ours, peers, limit = in_turns(
         lambda: sides.batches("ours"),
-        lambda: sides.batches("peer", SENDERS),
+        lambda: sides.batches("peer"),
         lambda: limits.copy(COPIES),
+        rounds=ROUNDS,
     )
     name = "invoices in, batches of 1,000"
     return [
@@ -120,6 +122,8 @@ def _batches(sides: _Sides, limits: Limits) -> list[Row]:
 
 def _callbacks(sides: _Sides) -> list[Row]:
     ours, peers = in_turns(
-        lambda: sides.callbacks("ours", 2500), lambda: sides.callbacks("peer", 700)
+        lambda: sides.callbacks("ours", 1200),
+        lambda: sides.callbacks("peer", 350),
+        rounds=ROUNDS,
     )
     return [Row(name="callback in", ours=ours, other=peers, against="Django", goal=4)]
