@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, bindparam, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, exists, select
 
 from core.bell import ring_after_commit
 from core.clock import rfc3339, utcnow
@@ -143,6 +143,14 @@ def _listeners(connection: Connection, source_ids: set[UUID]) -> dict[UUID, list
         source_id: list(connection.execute(_SUBSCRIPTIONS_OF, {"source_id": source_id}))
         for source_id in source_ids
     }
+
+
+def is_heard(source_id: ColumnElement[UUID]) -> ColumnElement[bool]:
+    """Return the condition that a source has subscriptions, for a query that runs anyway."""
+    mine = and_(
+        SUBSCRIPTIONS.c.source_id == source_id, SUBSCRIPTIONS.c.state != SubscriptionState.DELETED
+    )
+    return exists(select(SUBSCRIPTIONS.c.id).where(mine))
 
 
 def wants(event_types: Sequence[str], event_type: str) -> bool:

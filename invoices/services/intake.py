@@ -65,12 +65,13 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class _Parcel:
-    """The rows of one invoice before they are written."""
+    """The rows of one invoice before they are written; `is_heard`: somebody may listen."""
 
     invoice: dict[str, Any]
     document: dict[str, Any]
     delivery: dict[str, Any]
     note: str | None
+    is_heard: bool
 
 
 def accept(connection: Connection, source_id: UUID, environment: str, new: NewInvoice) -> Accepted:
@@ -160,7 +161,7 @@ def _write_one(connection: Connection, parcel: _Parcel) -> bool:
         (history.EVENTS, event),
     )
     is_new = database().insert_family(connection, INVOICES, parcel.invoice, family)
-    if is_new:
+    if is_new and parcel.is_heard:
         history.tell(connection, [change], [event])
     return is_new
 
@@ -174,6 +175,7 @@ _ROUTES: Select[Any] = select(
     PROVIDERS.c.code,
     PROVIDERS.c.channel,
     (PROVIDERS.c.id == _OWN).label("is_own"),
+    history.is_heard(bindparam("source_id")).label("is_heard"),
 ).where(or_(PROVIDERS.c.id == _OWN, PROVIDERS.c.code.in_(bindparam("codes", expanding=True))))
 
 
@@ -242,7 +244,7 @@ def _pack(source_id: UUID, new: NewInvoice, provider: Row[Any] | None, now: date
         "provider_reference": None,
         "created_at": now,
     }
-    return _Parcel(invoice, document, delivery, note)
+    return _Parcel(invoice, document, delivery, note, provider is None or provider.is_heard)
 
 
 def _invoice_row(source_id: UUID, new: NewInvoice, now: datetime) -> dict[str, Any]:
