@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID, uuid5
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, false, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, false, func, select, update
 
 from core.db import database
 from core.errors import InputError
@@ -120,12 +120,29 @@ def plan_changed(connection: Connection, now: datetime) -> int:
     """Plan the rows that somebody has changed, from now on; a broken one is flagged, not run."""
     statement = select(SCHEDULES).where(UNPLANNED).limit(PAGE)
     # A row that somebody holds at this moment must not make the others wait.
-    rows = connection.execute(statement.with_for_update(skip_locked=True)).all()
+    rows = _read(connection, statement.with_for_update(skip_locked=True))
     for row in rows:
         values = planned(row, now) | {"is_planned": True, "plan_number": row.plan_number + 1}
         unchanged = and_(SCHEDULES.c.id == row.id, SCHEDULES.c.plan_number == row.plan_number)
         connection.execute(update(SCHEDULES).where(unchanged).values(values))
     return len(rows)
+
+
+def _read(connection: Connection, statement: Select[Any]) -> Sequence[Row[Any]]:
+    """Read rows; one that SQLite, which keeps any text as a time, cannot give is flagged."""
+    try:
+        return connection.execute(statement).all()
+    except ValueError:
+        ids = connection.scalars(statement.with_only_columns(SCHEDULES.c.id)).all()
+    rows = []
+    for found in ids:
+        mine = SCHEDULES.c.id == found
+        try:
+            rows.append(connection.execute(select(SCHEDULES).where(mine)).one())
+        except ValueError as error:
+            values = _stopped(str(error)) | {"is_planned": True}
+            connection.execute(update(SCHEDULES).where(mine).values(values))
+    return rows
 
 
 def plan_broken(connection: Connection) -> None:

@@ -1,8 +1,9 @@
 """Broken rows, overlap and runs by hand: S15, S18 and S19 of the acceptance table."""
 
 import pytest
+from sqlalchemy import text
 
-from core.db import unit_of_work
+from core.db import reading, unit_of_work
 from core.schedules import services
 from core.schedules.models import RunState
 from tests.core.schedules.beat import (
@@ -86,6 +87,20 @@ def test_a_row_without_its_slot_stops_no_other(beat: Beat) -> None:
 
     assert in_state(RunState.SENT, "good") == ["10-19 13:00"]
     assert row("bad").error
+
+
+def test_a_time_that_is_none_stops_no_other_in_sqlite(beat: Beat) -> None:
+    hourly("bad")
+    hourly("good")
+    sql("UPDATE schedules SET start_at = 'tomorrow' WHERE name = 'bad'")
+    sql("UPDATE schedules SET jitter_seconds = 1 WHERE name = 'good'")
+
+    beat.run_until("2026-10-19T13:00:05")
+
+    assert in_state(RunState.SENT, "good") == ["10-19 13:00"]
+    with reading() as connection:
+        error = connection.scalar(text("SELECT error FROM schedules WHERE name = 'bad'"))
+    assert "tomorrow" in str(error)
 
 
 def test_a_broken_row_that_is_mended_runs_again(beat: Beat) -> None:
