@@ -12,8 +12,13 @@ run: install ## set up on the first call, then start everything and send the sam
 
 install: $(VENV)/.base ## .venv with the pinned requirements
 
-test: $(VENV)/.dev ## every test that can run here
+test: $(VENV)/.dev ## every test that can run here; ARGS chooses some
+ifdef ARGS
 	$(BIN)/pytest $(ARGS)
+else
+	$(BIN)/pytest -n 2 --dist worksteal --ignore tests/end_to_end
+	$(BIN)/pytest tests/end_to_end
+endif
 
 check: $(VENV)/.dev ## lint, types, import rules
 	$(BIN)/ruff check
