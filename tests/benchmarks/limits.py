@@ -9,7 +9,7 @@ import psycopg
 
 from tests.benchmarks.stage import connect
 
-CONNECTIONS = 16
+CONNECTIONS = 8
 
 
 class Limits:
