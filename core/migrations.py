@@ -7,9 +7,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from core.database import Database
+from core.errors import KuvertError
 from core.models import Base
 
 FOLDER = Path(__file__).resolve().parent.parent / "migrations"
@@ -29,15 +31,38 @@ def current(connection: Connection) -> str | None:
 
 
 def upgrade(database: Database, revision: str = "head", timezone: str = "UTC") -> None:
-    """Bring the database to `revision`; `timezone` is that of the schedules it enters."""
+    """Bring the database to `revision`; `timezone` is that of the schedules it enters.
+
+    Raises:
+        KuvertError: a newer Kuvert has been here.
+    """
+    _check_known(database)
     config = _config(database)
     config.attributes["timezone"] = timezone
     command.upgrade(config, revision)
 
 
 def downgrade(database: Database, revision: str) -> None:
-    """Take the database back to `revision`; `base` empties it."""
-    command.downgrade(_config(database), revision)
+    """Take the database back to `revision`; `base` empties it.
+
+    Raises:
+        KuvertError: there is no such revision, or a newer Kuvert has been here.
+    """
+    _check_known(database)
+    try:
+        command.downgrade(_config(database), revision)
+    except CommandError as error:
+        raise KuvertError(str(error)) from error
+
+
+def _check_known(database: Database) -> None:
+    """Refuse a database at a revision that this code does not have."""
+    with database.single() as connection:
+        at = current(connection)
+    known = {script.revision for script in ScriptDirectory(str(FOLDER)).walk_revisions()}
+    if at is not None and at not in known:
+        detail = f"the database is at {at}, the code knows {head()}; use the Kuvert that made it"
+        raise KuvertError(detail)
 
 
 def differences(connection: Connection) -> list[str]:

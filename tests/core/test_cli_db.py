@@ -36,3 +36,18 @@ def test_a_database_that_is_behind_is_said_so(manage: Manage) -> None:
 
     assert "the database is at nothing, the code knows" in manage.refusal("db", "check")
     assert manage("db", "current").stdout == "empty\n"
+
+
+@pytest.mark.parametrize("verb", [("upgrade",), ("downgrade", "base", "--yes")])
+def test_a_database_of_a_newer_kuvert_is_left_alone(manage: Manage, verb: tuple[str, ...]) -> None:
+    """L08."""
+    database = Database(f"sqlite:///{manage.home / 'kuvert.db'}")
+    with database.single() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    database.close()
+
+    assert "the database is at 9999, the code knows" in manage.refusal("db", *verb)
+
+
+def test_a_revision_that_is_not_there_is_refused(manage: Manage) -> None:
+    assert "7777" in manage.refusal("db", "downgrade", "7777", "--yes")
