@@ -144,7 +144,11 @@ def _move_invoices(connection: Connection, ends: Sequence[_End]) -> None:
 def _judge_provider(
     connection: Connection, provider_id: UUID, results: Sequence[Result], now: datetime
 ) -> None:
-    """Count failures in a row, open or close the breaker, raise or clear the alarm."""
+    """Count failures in a row, open or close the breaker, raise or clear the alarm.
+
+    What was handed back unsent says nothing of the provider.
+    """
+    results = [result for result in results if result.outcome != Outcome.HANDED_BACK]
     if not results:
         return
     troubles = [result for result in results if result.is_provider_trouble]

@@ -279,3 +279,21 @@ def test_a_held_invoice_goes_on_when_it_is_released(source: SourceWithKey) -> No
     desk.send(FakeChannel())
 
     assert desk.path_of(invoice_id) == ["ready", "sending", "held", "ready", "sending", "sent"]
+
+
+def test_a_hopeless_batch_ends_and_what_is_handed_back_closes_no_breaker_again(
+    source: SourceWithKey,
+) -> None:
+    for _ in range(12):
+        add_invoice(source)
+    channel = FakeChannel(*[no_answer(may_have_arrived=False)] * 12)
+
+    tried = desk.send(channel)
+
+    provider = desk.only(desk.PROVIDERS)
+    rows = desk.rows(desk.DELIVERIES)
+    assert (tried, len(channel.seen)) == (5, 5)
+    assert provider.failures == 5
+    assert provider.closed_until > utcnow()
+    assert {row.state for row in rows} == {"retry_wait"}
+    assert sum(row.due_at <= utcnow() for row in rows) == 7
