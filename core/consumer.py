@@ -19,13 +19,16 @@ from kombu import Message
 from kombu.exceptions import KombuError
 
 from core.queues import BROKER_ERRORS
+from core.schedules.running import HEADER
 
 logger = logging.getLogger(__name__)
 
 BODY_PARTS = 3
 """Arguments, keyword arguments and the rest: the body of Celery's message protocol 2."""
 
-KEPT_HEADERS = frozenset({"lang", "task", "id", "retries", "argsrepr", "kwargsrepr", "origin"})
+KEPT_HEADERS = frozenset(
+    {"lang", "task", "id", "retries", "argsrepr", "kwargsrepr", "origin", HEADER}
+)
 """All that a task of ours needs; the others are wishes (`timelimit`, `eta`, `stamps` …)."""
 
 UNFORESEEN = (ArithmeticError, AttributeError, EOFError, LookupError, TypeError, ValueError)
@@ -86,6 +89,8 @@ def _bad_header(headers: Mapping[str, Any]) -> str | None:
         return "the header retries is no number"
     if not _is_moment_or_none(headers.get("expires")):
         return "the header expires is no time"
+    if HEADER in headers and not _is_id(str(headers[HEADER])):
+        return f"the header {HEADER} is no id"
     return None
 
 

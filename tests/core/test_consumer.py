@@ -58,9 +58,18 @@ def test_wishes_are_struck_out() -> None:
     assert sent.headers == {"task": "tasks.sendInvoice", "id": "1"}
 
 
+def test_the_run_of_a_schedule_is_kept() -> None:
+    sent = message([[ID], {}, {}], kuvert_run=ID)
+
+    assert judged(sent) is None
+    assert sent.headers["kuvert_run"] == ID
+
+
 @pytest.mark.parametrize(
     ("sent", "why"),
     [
+        (message([[ID], {}, {}], kuvert_run="../1"), "kuvert_run is no id"),
+        (message([[ID], {}, {}], kuvert_run=5), "kuvert_run is no id"),
         (message([[ID], {}, {}], task="tasks.nope"), "no task is called 'tasks.nope'"),
         (message([[ID], {}, {}], timelimit=["a", "b"]), "timelimit"),
         (message([[ID], {}, {}], timelimit=7), "timelimit"),

@@ -1,0 +1,45 @@
+"""The schedule in real processes: what beat sends, a worker writes into the ledger."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.desk import Desk, unique
+
+pytestmark = pytest.mark.processes
+
+
+def schedule(desk: Desk, *arguments: str) -> str:
+    done = desk.kuvert.manage("schedule", *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def runs(desk: Desk, name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(schedule(desk, "history", name, "--json"))
+    return found
+
+
+def test_a_run_by_hand_is_done_and_says_so(shared: Desk) -> None:
+    name = "get-total-invoices"
+    schedule(shared, "run", name, "--reason", "asked for")
+
+    shared.expect(lambda: runs(shared, name)[0]["state"] == "done", 20, "the run is done")
+
+    [run] = runs(shared, name)
+    assert run["reason"] == "manual"
+    assert run["note"].endswith("totals")
+    assert run["sent_at"] <= run["started_at"] <= run["finished_at"] or run["sent_at"] is None
+
+
+def test_an_entry_of_ones_own_runs_and_is_changed_while_beat_runs(shared: Desk) -> None:
+    name = unique("entry").lower()
+    schedule(shared, "add", name, "--task", "tasks.getDueStatuses", "--every", "86400")
+    assert runs(shared, name) == []
+
+    schedule(shared, "edit", name, "--every", "1")
+    shared.expect(lambda: "done" in {run["state"] for run in runs(shared, name)}, 20, "a run")
+    schedule(shared, "edit", name, "--disable")
+
+    assert runs(shared, name)[-1]["reason"] == "slot"
