@@ -211,6 +211,7 @@ def test_a_message_of_two_providers_reaches_one_of_them(app: Flask) -> None:
 
 
 def test_a_provider_begins_with_one_batch_and_earns_more(source: SourceWithKey) -> None:
+    change_provider(pace=1)
     for _ in range(330):
         add_invoice(source)
 
