@@ -89,8 +89,13 @@ def _apply_round(connection: Connection, verdicts: Sequence[Verdict]) -> dict[UU
 
 
 def _effect(delivery: Row[Any], verdict: Verdict) -> Effect:
-    """Decide by rank; while the hand-over is under way its own outcome comes first."""
-    if delivery.state == Status.SENDING:
+    """Decide by rank; while the hand-over is under way its own outcome comes first.
+
+    Of a delivery that was never begun nobody can know: taken at its word, such a verdict would
+    keep the invoice from ever being sent.
+    """
+    is_unbegun = delivery.attempt_count == 0 and delivery.state != Status.CANCELLED
+    if delivery.state == Status.SENDING or is_unbegun:
         return Effect.EARLY
     is_higher = RANK[verdict.status] > RANK.get(Status(delivery.state), 0)
     return Effect.APPLIED if is_higher else Effect.IGNORED

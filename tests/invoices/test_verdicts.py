@@ -148,6 +148,18 @@ def test_a_word_before_the_hand_over_is_recorded_is_early(source: SourceWithKey)
 
 
 @every_database
+def test_a_word_about_what_was_never_begun_waits(source: SourceWithKey) -> None:
+    invoice_id = add_invoice(source)
+    delivery_id = desk.only(desk.DELIVERIES).id
+
+    assert apply(verdict(delivery_id, DELIVERED)) == [Effect.EARLY]
+
+    assert desk.status_of(invoice_id) == "ready"
+    assert desk.send(FakeChannel()) == 1
+    assert apply(verdict(delivery_id, DELIVERED)) == [Effect.APPLIED]
+
+
+@every_database
 @pytest.mark.parametrize("state", ["retry_wait", "unknown", "failed", "held"])
 def test_the_provider_s_word_settles_what_we_could_not_know(
     source: SourceWithKey, state: str
