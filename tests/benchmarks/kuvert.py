@@ -10,6 +10,7 @@ from uuid import UUID
 from celery import Celery
 from sqlalchemy import func, select, update
 
+from callbacks.models import Callback, CallbackState
 from core import pace
 from core.app import create_app
 from core.clock import utcnow
@@ -31,6 +32,7 @@ CONCURRENCY = 128
 
 LATER = "2090-01-01T00:00:00Z"
 PAGE = 1000
+CALLBACKS = Callback.__table__
 DELIVERIES = Delivery.__table__
 PROVIDERS = Provider.__table__
 SUBSCRIPTIONS = Subscription.__table__
@@ -54,11 +56,14 @@ class Desk:
                 intake.accept_many(connection, self.sources[provider], "live", news)
 
     def put_aside(self) -> None:
-        """Hold what other parts have left ready, so that it is not sent with ours."""
+        """Let nothing be due that other parts have left: neither deliveries nor callbacks."""
+        waiting = DELIVERIES.c.state == Status.READY
+        held = {"state": str(Status.HELD), "due_at": None}
+        due = CALLBACKS.c.due_at.is_not(None)
+        ignored = {"state": str(CallbackState.IGNORED), "due_at": None}
         with unit_of_work() as connection:
-            waiting = DELIVERIES.c.state == Status.READY
-            values = {"state": str(Status.HELD), "due_at": None}
-            connection.execute(update(DELIVERIES).where(waiting).values(values))
+            connection.execute(update(DELIVERIES).where(waiting).values(held))
+            connection.execute(update(CALLBACKS).where(due).values(ignored))
 
     def send_all(self) -> float:
         """Make all that is ready due, ring, and return the seconds until all of it is sent."""
