@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -48,6 +47,14 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a delivery goes."""
+
+    provider_id: UUID | None
+    recipient: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Locked:
     """An invoice and its current delivery, both locked."""
 
@@ -80,6 +87,9 @@ def release(
 ) -> str:
     """Let a held invoice go, through another provider or to another address where given.
 
+    A dispatch key names one hand-over to one address: what has been tried before and shall now
+    go elsewhere gets a new one, or the provider would take it for a repeat and send nothing.
+
     Raises:
         InputError: it has no provider and none is given, or that provider is unknown.
     """
@@ -87,11 +97,17 @@ def release(
     provider_id = _provider(connection, provider) or locked.delivery.provider_id
     if provider_id is None:
         raise InputError.at("/provider", "provider", "the invoice has no provider; name one")
+    old = locked.delivery
+    place = _Place(provider_id, to or old.recipient)
+    if old.attempt_count and place != _Place(old.provider_id, old.recipient):
+        _set(connection, locked, {"state": Status.CANCELLED, "due_at": None, "lease_token": None})
+        _send_anew(connection, locked, order, Origin.FALLBACK, place)
+        return str(Status.READY)
     changed = {
         "state": Status.READY,
         "due_at": utcnow(),
-        "provider_id": provider_id,
-        "recipient": to or locked.delivery.recipient,
+        "provider_id": place.provider_id,
+        "recipient": place.recipient,
         "reason": order.reason,
     }
     _set(connection, locked, changed)
@@ -116,19 +132,9 @@ def resend(
     if locked.invoice.status in NEEDS_CONSENT and not confirm:
         detail = f"the invoice is {locked.invoice.status}; confirm that it shall go out twice"
         raise ConflictError(detail)
-    delivery_id = new_id()
-    delivery = _again(locked.delivery, order, utcnow()) | {
-        "id": delivery_id,
-        "provider_id": _provider(connection, provider) or locked.delivery.provider_id,
-        "recipient": to or locked.delivery.recipient,
-    }
-    database().insert_many(connection, DELIVERIES, [delivery])
-    connection.execute(
-        update(INVOICES).where(INVOICES.c.id == invoice_id).values(current_delivery_id=delivery_id)
-    )
-    _move(connection, locked, Status.READY, order, delivery_id=delivery_id)
-    ring_after_commit(TaskName.GET_ACTIVE_INVOICES)
-    return delivery_id
+    old = locked.delivery
+    place = _Place(_provider(connection, provider) or old.provider_id, to or old.recipient)
+    return _send_anew(connection, locked, order, Origin.RESEND, place)
 
 
 def reconcile(connection: Connection, invoice_id: UUID, order: Order, status: str) -> str:
@@ -204,12 +210,18 @@ def _provider(connection: Connection, code: str | None) -> UUID | None:
     return UUID(str(found))
 
 
-def _again(delivery: Row[Any], order: Order, now: datetime) -> dict[str, Any]:
-    """Return the row of a second delivery of the same document."""
-    return {
-        "invoice_id": delivery.invoice_id,
-        "document_id": delivery.document_id,
-        "origin": str(Origin.RESEND),
+def _send_anew(
+    connection: Connection, locked: _Locked, order: Order, origin: Origin, place: _Place
+) -> UUID:
+    """Make a second delivery of the same document the invoice's current one; return its id."""
+    delivery_id, now, mine = new_id(), utcnow(), locked.invoice.id
+    delivery = {
+        "id": delivery_id,
+        "invoice_id": mine,
+        "document_id": locked.delivery.document_id,
+        "provider_id": place.provider_id,
+        "recipient": place.recipient,
+        "origin": str(origin),
         "reason": order.reason,
         "state": str(Status.READY),
         "due_at": now,
@@ -218,6 +230,13 @@ def _again(delivery: Row[Any], order: Order, now: datetime) -> dict[str, Any]:
         "provider_reference": None,
         "created_at": now,
     }
+    database().insert_many(connection, DELIVERIES, [delivery])
+    connection.execute(
+        update(INVOICES).where(INVOICES.c.id == mine).values(current_delivery_id=delivery_id)
+    )
+    _move(connection, locked, Status.READY, order, delivery_id=delivery_id)
+    ring_after_commit(TaskName.GET_ACTIVE_INVOICES)
+    return delivery_id
 
 
 VERBS: dict[str, Callable[..., object]] = {

@@ -296,3 +296,37 @@ def test_an_action_without_a_readable_reason_is_refused(
 
     assert api.post(f"/api/v1/invoices/{invoice_id}/hold", json=body).status_code == 422
     assert desk.status_of(invoice_id) == "ready"
+
+
+def test_what_was_tried_and_is_released_elsewhere_gets_a_key_of_its_own(
+    source: SourceWithKey,
+) -> None:
+    invoice_id = add_invoice(source)
+    desk.send(FakeChannel(no_answer(may_have_arrived=True)))
+    [tried] = desk.rows(desk.DELIVERIES)
+    with unit_of_work() as connection:
+        actions.hold(connection, invoice_id, ORDER)
+        actions.release(connection, invoice_id, ORDER, to="right@y.example")
+
+    channel = FakeChannel()
+    desk.send(channel)
+
+    [envelope] = channel.seen
+    assert envelope.delivery_id != tried.id
+    assert (envelope.recipient, desk.status_of(invoice_id)) == ("right@y.example", "sent")
+    states = {row.id: row.state for row in desk.rows(desk.DELIVERIES)}
+    assert states == {tried.id: "cancelled", envelope.delivery_id: "sent"}
+
+
+def test_what_was_tried_and_is_released_to_the_same_keeps_its_key(source: SourceWithKey) -> None:
+    invoice_id = add_invoice(source)
+    desk.send(FakeChannel(no_answer(may_have_arrived=True)))
+    [tried] = desk.rows(desk.DELIVERIES)
+    with unit_of_work() as connection:
+        actions.hold(connection, invoice_id, ORDER)
+        actions.release(connection, invoice_id, ORDER)
+
+    channel = FakeChannel()
+    desk.send(channel)
+
+    assert [envelope.delivery_id for envelope in channel.seen] == [tried.id]
