@@ -30,7 +30,9 @@ def test_a_run_by_hand_is_done_and_says_so(shared: Desk) -> None:
     [run] = runs(shared, name)
     assert run["reason"] == "manual"
     assert run["note"].endswith("totals")
-    assert run["sent_at"] <= run["started_at"] <= run["finished_at"] or run["sent_at"] is None
+    assert run["started_at"] <= run["finished_at"]
+    # A quick worker takes the run before beat has written that it is sent.
+    assert run["sent_at"] is None or run["sent_at"] <= run["finished_at"]
 
 
 def test_an_entry_of_ones_own_runs_and_is_changed_while_beat_runs(shared: Desk) -> None:
