@@ -8,6 +8,7 @@ import logging
 import math
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -18,7 +19,7 @@ from core import leases
 from core.bell import bell
 from core.celery_app import KuvertCelery
 from core.clock import utcnow
-from core.db import reading, unit_of_work
+from core.db import insist, reading, unit_of_work
 from core.pump import due_pumps
 from core.schedules import ledger, outbox
 from core.schedules.books import BEAT_LEASE
@@ -148,16 +149,15 @@ class DatabaseScheduler(Scheduler):
     def _plan(self) -> None:
         """Plan what somebody has changed."""
         for _ in range(PAGES):
-            with unit_of_work() as connection:
-                count = ledger.plan_changed(connection, utcnow())
+            count = insist(partial(ledger.plan_changed, now=utcnow()))
             if count < ledger.PAGE:
                 return
 
     def _dispatch(self) -> None:
         """Claim what is due and publish it, a page at a time, for as long as the lead is ours."""
         for _ in range(PAGES):
-            with unit_of_work() as connection:
-                orders, seen = ledger.claim_due(connection, utcnow())
+            # Done twice, the second time finds nothing; what the first has claimed is sent again.
+            orders, seen = insist(partial(ledger.claim_due, now=utcnow()))
             self._publish(orders)
             if seen < ledger.PAGE or self._must_renew():
                 return
@@ -167,15 +167,14 @@ class DatabaseScheduler(Scheduler):
         if monotonic() - self._resent < RESEND_SECONDS:
             return
         self._resent = monotonic()
-        with unit_of_work() as connection:
-            orders = outbox.left_claimed(connection, utcnow() - outbox.RESEND_AFTER)
+        before = utcnow() - outbox.RESEND_AFTER
+        orders = insist(partial(outbox.left_claimed, before=before))
         self._publish(orders)
 
     def _publish(self, orders: Sequence[ledger.Order]) -> None:
         """Send the orders; what the broker does not take stays claimed."""
         if sent := self._publisher.publish(orders):
-            with unit_of_work() as connection:
-                outbox.mark_sent(connection, sent, utcnow())
+            insist(partial(outbox.mark_sent, ids=sent, now=utcnow()))
 
     def _watch(self) -> None:
         """Ring for each pump that has something due."""

@@ -1,12 +1,15 @@
 """Beat under kills and outages, over virtual time: S10 to S13 of the acceptance table."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import count
 
 import pytest
 from flask import Flask
+from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from core.schedules import ledger, outbox, scheduler
+from core.schedules.ledger import Order
 from core.schedules.models import RunState
 from tests.core.schedules.beat import (
     Beat,
@@ -155,6 +158,26 @@ def _wait(clock: Clock, seconds: float) -> float:
 
 def _no_database() -> None:
     raise OperationalError("SELECT 1", {}, Exception("away"))
+
+
+def test_a_deadlock_is_tried_again_in_the_same_turn(
+    beat: Beat, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    add(every_seconds=60)
+    clock.wait(60)
+    claim, calls = ledger.claim_due, count()
+
+    def deadlocked_once(connection: Connection, now: datetime) -> tuple[list[Order], int]:
+        if next(calls) == 0:
+            raise OperationalError("UPDATE", {}, Exception("deadlock found"))
+        return claim(connection, now)
+
+    monkeypatch.setattr(ledger, "claim_due", deadlocked_once)
+
+    beat.turn()
+
+    assert len(beat.sent()) == 1
+    assert "waiting for the database" not in {record.message for record in caplog.records}
 
 
 def test_without_the_database_beat_stops_in_peace(
