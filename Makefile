@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH := .venv-bench
 UV_COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header
 
@@ -29,8 +30,8 @@ check: $(VENV)/.dev ## lint, types, import rules
 storm: $(VENV)/.dev ## the long fault tests
 	$(BIN)/pytest -m storm --no-header -rA $(ARGS)
 
-bench: $(VENV)/.bench ## the benchmarks, as ratios in one run
-	$(BIN)/python -m tests.benchmarks $(ARGS)
+bench: $(BENCH)/.done ## the benchmarks, as ratios in one run
+	$(BENCH)/bin/python -m tests.benchmarks $(ARGS)
 
 services: ## RabbitMQ, PostgreSQL and MariaDB for the tests, on Debian
 	deploy/services.sh
@@ -41,7 +42,7 @@ requirements: $(VENV)/.dev ## compile requirements/*.in with hashes
 	$(UV_COMPILE) requirements/bench.in -o requirements/bench.txt
 
 clean: ## remove .venv and var, data and all
-	rm -rf $(VENV) var
+	rm -rf $(VENV) $(BENCH) var
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Kuvert needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
@@ -55,6 +56,8 @@ $(VENV)/.dev: requirements/dev.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@ $(VENV)/.base
 
-$(VENV)/.bench: requirements/bench.txt $(VENV)/.dev
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+$(BENCH)/.done: requirements/base.txt requirements/bench.txt
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r requirements/base.txt -r requirements/bench.txt
 	@touch $@
