@@ -17,8 +17,8 @@ test: $(VENV)/.dev ## every test that can run here; ARGS chooses some
 ifdef ARGS
 	$(BIN)/pytest $(ARGS)
 else
-	$(BIN)/pytest -n 2 --dist worksteal --ignore tests/end_to_end
-	$(BIN)/pytest tests/end_to_end
+	$(BIN)/pytest -n 2 --dist worksteal --ignore tests/end_to_end --ignore tests/browser
+	$(BIN)/pytest tests/end_to_end tests/browser
 endif
 
 check: $(VENV)/.dev ## lint, types, import rules
@@ -33,7 +33,7 @@ storm: $(VENV)/.dev ## the long fault tests
 bench: $(BENCH)/.done ## the benchmarks, as ratios in one run
 	$(BENCH)/bin/python -m tests.benchmarks $(ARGS)
 
-services: ## RabbitMQ, PostgreSQL and MariaDB for the tests, on Debian
+services: ## RabbitMQ, PostgreSQL, MariaDB and Chromium for the tests, on Debian
 	deploy/services.sh
 
 requirements: $(VENV)/.dev ## compile requirements/*.in with hashes

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Start what the tests talk to on a Debian machine: RabbitMQ, PostgreSQL and MariaDB on their
-# usual loopback ports. Installs what is missing. Can be run twice. For tests only: the database
+# usual loopback ports; and have Chromium, which they drive. Installs what is missing. Can be run twice. For tests only: the database
 # users it makes have no password and are reachable from this machine alone.
 set -eu
 
@@ -52,8 +52,14 @@ rabbitmq() {
 	wait_for RabbitMQ 5672
 }
 
-[ "$(id -u)" = 0 ] || { say 'run it as root: it installs and starts servers' >&2; exit 1; }
+chromium() {
+	[ -x /usr/bin/chromium ] && return
+	install chromium
+}
+
+[ "$(id -u)" = 0 ] || { say 'run it as root: it installs and starts programs' >&2; exit 1; }
 postgresql
 mariadb
 rabbitmq
-say 'RabbitMQ, PostgreSQL and MariaDB are reachable'
+chromium
+say 'RabbitMQ, PostgreSQL and MariaDB are reachable; Chromium is there'

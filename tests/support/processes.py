@@ -135,6 +135,10 @@ class Installation:
             **more,
         }
 
+    def give(self, **more: str) -> None:
+        """Give these settings to what is started from now on."""
+        self._environ |= more
+
     def start(self, name: str, command: Command | None = None) -> Child:
         """Start a process and call it `name`; without a command that of manage.py."""
         command = command or (*MANAGE, *self._arguments(name))

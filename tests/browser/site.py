@@ -1,0 +1,45 @@
+"""Kuvert's web process as production runs it, over a database of its own."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from playwright.sync_api import StorageState
+
+from tests.support.databases import new_database
+from tests.support.processes import Installation
+from tests.support.provider import SECRET
+
+ENGINES = ("sqlite", "postgresql")
+
+
+@dataclass
+class Site:
+    """An installation that serves pages; `sessions` keeps what browsers that logged in hold."""
+
+    kuvert: Installation
+    engine: str
+    sessions: dict[str, StorageState] = field(default_factory=dict)
+
+    @property
+    def origin(self) -> str:
+        """Where it is, by the name that passkeys need: they take no address."""
+        return f"http://localhost:{self.kuvert.port}"
+
+    def work(self) -> None:
+        """Have a worker and beat too; they stay until the site ends."""
+        missing = [name for name in ("worker", "beat") if name not in self.kuvert.children]
+        self.kuvert.start_all(*missing)
+
+
+@contextmanager
+def serving(engine: str, folder: Path) -> Iterator[Site]:
+    """Yield a site whose web process has started; its queue is a folder."""
+    with new_database(engine, folder) as (url, _):
+        more = {"KUVERT_ENVIRONMENT": "test", "TEST_CALLBACK_SECRET": SECRET}
+        with Installation(folder, url, None, **more) as kuvert:
+            own = Site(kuvert, engine)
+            kuvert.give(KUVERT_PUBLIC_URL=own.origin)
+            kuvert.start_all("web")
+            yield own
