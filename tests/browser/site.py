@@ -10,6 +10,7 @@ from playwright.sync_api import StorageState
 from tests.support.databases import new_database
 from tests.support.processes import Installation
 from tests.support.provider import SECRET
+from tests.support.strings import formulas, naughty
 
 ENGINES = ("sqlite", "postgresql")
 
@@ -35,11 +36,12 @@ class Site:
 
 @contextmanager
 def serving(engine: str, folder: Path) -> Iterator[Site]:
-    """Yield a site whose web process has started; its queue is a folder."""
+    """Yield a site with something of everything; web has started, its queue is a folder."""
     with new_database(engine, folder) as (url, _):
         more = {"KUVERT_ENVIRONMENT": "test", "TEST_CALLBACK_SECRET": SECRET}
         with Installation(folder, url, None, **more) as kuvert:
             own = Site(kuvert, engine)
             kuvert.give(KUVERT_PUBLIC_URL=own.origin)
+            kuvert.fill([*naughty(), *formulas()])
             kuvert.start_all("web")
             yield own

@@ -186,25 +186,26 @@ class Installation:
 
     def furnish(self, **wanted: object) -> dict[str, str]:
         """Set up providers and sources (see tests.support.furnish); returns keys by source."""
-        done = subprocess.run(
-            (sys.executable, "-m", "tests.support.furnish", json.dumps(wanted)),
-            env=self._environ,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = self._run((sys.executable, "-m", "tests.support.furnish", json.dumps(wanted)))
         assert done.returncode == 0, done.stderr
         keys: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
         return keys
 
+    def fill(self, texts: Sequence[str]) -> None:
+        """Put something of everything in, with `texts` in every field (tests.support.full_desk)."""
+        done = self._run((sys.executable, "-m", "tests.support.full_desk"), json.dumps(texts))
+        assert done.returncode == 0, done.stderr
+
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of manage.py to its end."""
+        return self._run((*MANAGE, *arguments))
+
+    def _run(self, command: Command, stdin: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            (*MANAGE, *arguments),
+            command,
             env=self._environ,
             cwd=ROOT,
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=60,
