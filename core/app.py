@@ -11,23 +11,27 @@ from core.settings import Settings, current
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("status", "invoices", "callbacks")
+PAGES = ("core.people",)
 MAX_BODY = 10 * 1024 * 1024
 
 
-def create_app(settings: Settings | None = None) -> Flask:
-    """Build one application from `settings`, or from the environment."""
+def create_app(settings: Settings | None = None, *, has_pages: bool = True) -> Flask:
+    """Build one application from `settings`, or from the environment.
+
+    Without `has_pages` it has no login and no pages for staff: workers, beat and commands need
+    none, and what is behind them takes half a second to import.
+    """
     settings = settings or current()
     app = Flask("kuvert", root_path=str(ROOT))
     app.config.update(
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SECRET_KEY=settings.secret_key,
         MAX_CONTENT_LENGTH=MAX_BODY,
-        SESSION_COOKIE_SECURE=settings.public_url.startswith("https:"),
-        SESSION_COOKIE_SAMESITE="Lax",
     )
     app.extensions["kuvert_settings"] = settings
     db.init_app(app)
     init_celery(app, settings)
-    for name in ("core.web", *PACKAGES):
+    pages = PAGES if has_pages else ()
+    for name in ("core.web", *pages, *PACKAGES):
         import_module(name).init_app(app)
     return app

@@ -26,7 +26,7 @@ def application() -> Iterator["Flask"]:
     from core.app import create_app
 
     set_up(current())
-    app = create_app()
+    app = create_app(has_pages=False)
     with app.app_context():
         try:
             yield app

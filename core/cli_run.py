@@ -72,7 +72,7 @@ def embedded_options() -> dict[str, object]:
         "ident": None,
         # The application refuses what is too large with a problem of its own.
         "max_request_body_size": 2 * MAX_BODY,
-        "clear_untrusted_proxy_headers": True,
+        "clear_untrusted_proxy_headers": not current().proxies,
         "connection_limit": EMBEDDED_CONNECTIONS,
         "channel_timeout": EMBEDDED_IDLE_SECONDS,
         "cleanup_interval": 5,

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from flask import Flask, current_app
 from flask_sqlalchemy import SQLAlchemy
+from flask_sqlalchemy.session import Session as AppSession
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, SessionTransaction
@@ -22,6 +23,7 @@ from core.outages import Outage, outage
 logger = logging.getLogger(__name__)
 
 EXTENSION = "kuvert_database"
+_WRITES = "kuvert_write"
 
 BRIEFLY = (0.05, 0.2, 0.5)
 """Seconds to wait between tries of `insist` where somebody waits for the answer."""
@@ -42,7 +44,26 @@ class Handle(SQLAlchemy):
         return database.engine
 
 
-db = Handle(model_class=Base)
+class _Session(AppSession):
+    """A session that can be told that it will write; see `will_write`."""
+
+    def get_bind(self, *args: Any, **kwargs: Any) -> Engine | Connection:  # noqa: ANN401
+        """Return the engine, as the class of the database wants it for writing."""
+        writing: Engine | None = self.info.get(_WRITES)
+        return super().get_bind(*args, **kwargs) if writing is None else writing
+
+
+db = Handle(model_class=Base, session_options={"class_": _Session})
+
+
+def will_write() -> None:
+    """Have the session of this context begin its transactions as a unit of work does.
+
+    For what writes through the session itself, as the forms of pages do. It must be called
+    before the session is first used.
+    """
+    # One engine for the whole session: each has a transaction of its own.
+    db.session.info[_WRITES] = db.engine.execution_options(kuvert_write=True)
 
 
 def database() -> Database:
@@ -62,8 +83,10 @@ def unit_of_work() -> Iterator[Connection]:
 
     Routes, tasks and commands open one; services write on the connection it gives.
     """
+    # Where the session writes anyway, it may have begun already.
+    options = None if _WRITES in db.session.info else {"kuvert_write": True}
     try:
-        yield db.session.connection(execution_options={"kuvert_write": True})
+        yield db.session.connection(execution_options=options)
         db.session.commit()
     except BaseException:
         db.session.rollback()

@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.wrappers import Response as AnyResponse
 
-from core import errors
+from core import errors, pages
 from core.errors import Finding, KuvertError
 from core.outages import Outage, outage
 
@@ -64,8 +64,13 @@ def problem(
     findings: Iterable[Finding] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Build a problem; slug and title are those of the status unless given."""
+    """Build a problem; slug and title are those of the status unless given.
+
+    Whoever looks at a page gets a page that says the same.
+    """
     own_slug, own_title = _OURS.get(status) or _of_status(status)
+    if pages.is_asked_for():
+        return pages.failure(status, title or own_title, detail, headers or {})
     body: dict[str, object] = {
         "type": PREFIX + (slug or own_slug),
         "title": title or own_title,

@@ -39,6 +39,8 @@ NAMES = (
     "KUVERT_DISPATCH_WINDOW",
     "KUVERT_ENVIRONMENT",
     "KUVERT_ALLOW_PRIVATE_TARGETS",
+    "KUVERT_PROXIES",
+    "KUVERT_PASSWORD_MEMORY_MIB",
 )
 # These belong to the tests; Kuvert itself does not look at them.
 _TEST_NAMES = frozenset({"KUVERT_TEST_REQUIRE", "KUVERT_SHARED_DATA"})
@@ -89,6 +91,8 @@ class Settings:
     dispatch_window: int
     environment: str
     allow_private_targets: bool
+    proxies: int
+    password_memory_mib: int
     warnings: tuple[str, ...] = ()
 
     @classmethod
@@ -114,6 +118,11 @@ class Settings:
     def is_production(self) -> bool:
         """Tell whether the protections of a real installation apply."""
         return self.environment == "production"
+
+    @property
+    def is_https(self) -> bool:
+        """Tell whether people reach us encrypted, whatever a proxy makes of it on the way."""
+        return self.public_url.startswith("https:")
 
     @property
     def is_sqlite(self) -> bool:
@@ -238,6 +247,8 @@ def _read(reader: _Reader) -> Settings:
         dispatch_window=reader.get("KUVERT_DISPATCH_WINDOW", values.integer(1, 10_000_000), 10_000),
         environment=reader.get("KUVERT_ENVIRONMENT", values.label, "development"),
         allow_private_targets=reader.get("KUVERT_ALLOW_PRIVATE_TARGETS", values.flag, False),
+        proxies=reader.get("KUVERT_PROXIES", values.integer(0, 10), 0),
+        password_memory_mib=reader.get("KUVERT_PASSWORD_MEMORY_MIB", values.integer(19, 64), 19),
     )
     return replace(settings, warnings=tuple(_warnings(settings)))
 

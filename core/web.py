@@ -17,6 +17,7 @@ from werkzeug.exceptions import BadRequest
 from core import docs_page, health, problems
 from core.errors import MediaTypeError
 from core.ids import new_id
+from core.pages import BY_KEY, PROBES, is_without_session
 from core.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ logger = logging.getLogger("kuvert.request")
 
 _PORT = re.compile(r":\d+$")
 _SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}")
-_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
-"""Asked for by address, not by name: by Kubernetes, load balancers, Prometheus."""
 
 
 def init_app(app: Flask) -> None:
@@ -46,11 +45,11 @@ def init_app(app: Flask) -> None:
 
 
 class _Sessions(SecureCookieSessionInterface):
-    """Flask's sessions; a caller without any cookie costs no signer, and most are such."""
+    """Flask's sessions, where there are any; a caller without a cookie costs no signer."""
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """Return the session of the cookie, or a new one."""
-        if "HTTP_COOKIE" not in request.environ:
+        if "HTTP_COOKIE" not in request.environ or is_without_session(request.environ):
             return self.session_class()
         return super().open_session(app, request)
 
@@ -106,7 +105,7 @@ class _HostCheck:
 
     def __call__(self) -> None:
         environ = request.environ
-        if host_of(environ) not in self.hosts and environ.get("PATH_INFO") not in _PROBES:
+        if host_of(environ) not in self.hosts and environ.get("PATH_INFO") not in PROBES:
             raise BadRequest("This host name is not served here; KUVERT_PUBLIC_URL says which is")
 
 
@@ -120,7 +119,7 @@ def _finish(response: Response) -> Response:
     headers = response.headers
     for name, value in common_headers(g.request_id):
         headers[name] = value
-    if "Cache-Control" not in headers and request.path.startswith(("/api/", "/callbacks/")):
+    if "Cache-Control" not in headers and request.path.startswith(BY_KEY):
         headers["Cache-Control"] = "no-store"
     rule, caller = request.url_rule, g.get("caller")
     more = {"source": caller.source_name} if caller is not None else {}

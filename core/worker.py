@@ -3,4 +3,4 @@
 from core.app import create_app
 from core.celery_app import KuvertCelery
 
-celery: KuvertCelery = create_app().extensions["celery"]
+celery: KuvertCelery = create_app(has_pages=False).extensions["celery"]

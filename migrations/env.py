@@ -7,7 +7,7 @@ from alembic import context
 from core.database import Database
 from core.models import Base
 
-for package in ("core.schedules", "status", "invoices", "callbacks"):
+for package in ("core.schedules", "core.people", "status", "invoices", "callbacks"):
     import_module(f"{package}.models")
 
 database: Database = context.config.attributes["database"]

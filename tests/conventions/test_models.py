@@ -11,6 +11,7 @@ MODULES = (
     "callbacks.models",
     "core.models",
     "core.schedules.models",
+    "core.people.models",
 )
 
 

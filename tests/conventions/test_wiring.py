@@ -32,6 +32,20 @@ OPEN = {
     "/callbacks/<provider>": "the provider's signature",
 }
 
+# Pages for whoever is about to log in; the others of that blueprint ask for a session.
+LOGIN = {
+    "/fs-static/<path:filename>": "public",
+    "/login": "the password is asked here",
+    "/logout": "ends a session where there is one",
+    "/tf-select": "after the password",
+    "/tf-validate": "after the password",
+    "/tf-rescue": "after the password",
+    "/mf-recovery": "after the password",
+    "/tf-setup": "after the password, or with a session",
+    "/wan-signin": "a passkey is asked here",
+    "/wan-signin/<token>": "a passkey is asked here",
+}
+
 
 # Tasks and queues
 
@@ -95,7 +109,13 @@ def test_there_is_one_migration_head() -> None:
 
 
 def rules(app: Flask) -> list[Rule]:
-    return [rule for rule in app.url_map.iter_rules() if not rule.rule.startswith("/admin")]
+    """Return the routes for programs and for everybody."""
+    known = app.url_map.iter_rules()
+    return [
+        rule
+        for rule in known
+        if not rule.rule.startswith("/admin") and not rule.endpoint.startswith("security.")
+    ]
 
 
 def asks_for_the_caller(view: Callable[..., object]) -> bool:
@@ -133,6 +153,26 @@ def test_every_route_of_the_api_refuses_whoever_has_no_key(app: Flask) -> None:
             answer = client.open(path, method=method)
             assert answer.status_code == 401, f"{method} {path}"
             assert answer.content_type == "application/problem+json"
+
+
+def test_every_page_of_staff_asks_for_a_session(app: Flask) -> None:
+    client = app.test_client()
+    for rule in app.url_map.iter_rules():
+        if not rule.endpoint.startswith("security.") or rule.rule in LOGIN:
+            continue
+        answer = client.get(rule.rule.replace("<token>", "x"))
+        if "GET" in (rule.methods or set()):
+            assert answer.headers["Location"].startswith("/login"), rule.rule
+        else:
+            assert answer.status_code == 405
+
+
+def test_no_form_of_staff_is_taken_without_its_token(app: Flask) -> None:
+    client = app.test_client()
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint.startswith("security.") and "POST" in (rule.methods or set()):
+            answer = client.post(rule.rule.replace("<token>", "x"))
+            assert answer.status_code == 400, rule.rule
 
 
 def test_keys_are_checked_by_somebody(app: Flask) -> None:

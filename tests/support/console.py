@@ -37,7 +37,7 @@ class Console:
     def __init__(
         self, app: Flask, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        monkeypatch.setattr(app_module, "create_app", lambda: app)
+        monkeypatch.setattr(app_module, "create_app", lambda **_: app)
         # The test's own logging stays as it is.
         monkeypatch.setattr(cli_app, "set_up", lambda _: None)
         self._capsys = capsys

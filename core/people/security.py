@@ -1,0 +1,193 @@
+"""Login and what belongs to it: Flask-Security, set up for Kuvert.
+
+Only the web process imports this. Requests under `/api` and `/callbacks` meet none of it.
+"""
+
+import base64
+import hmac
+from datetime import timedelta
+
+import flask_login
+from flask import Flask, g, request, session
+from flask_babel import Babel
+from flask_security import Security, SQLAlchemyUserDatastore
+from flask_security.signals import user_authenticated
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from core import csrf, security_headers
+from core.clock import utcnow
+from core.db import db, unit_of_work, will_write
+from core.pages import is_without_session
+from core.people import forms, passwords, second_factors, services
+from core.people.models import Passkey, User
+from core.people.roles import Role
+from core.settings import Settings
+from core.web import settings_of
+
+IDLE = timedelta(hours=12)
+FRESH = timedelta(minutes=30)
+FRESH_GRACE = timedelta(minutes=10)
+AFTER_LOGIN = "/admin/"
+COOKIE = "kuvert"
+# What a session takes over when somebody logs in; all else is from before.
+_KEPT = ("_user_id", "_fresh", "_id", "fs_paa")
+
+
+def init_app(app: Flask) -> None:
+    """Attach login, and what every page for staff needs, to `app`."""
+    settings = settings_of(app)
+    if settings.proxies:
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies
+        )
+    app.config.update(_session_options(settings), **_security_options(settings))
+    Babel(app, default_locale="en", default_timezone=settings.timezone.key)
+    csrf.init_app(app)
+    app.before_request(_expect_writes)
+    security_headers.init_app(app)
+    security = _security()
+    security.init_app(app)
+    _leave_requests_alone(app, security)
+    user_authenticated.connect(_renew_session, app)
+    flask_login.user_logged_out.connect(_end_sessions, app)
+
+
+class _Security(Security):
+    """Flask-Security without nh3: it cleans the names of passkeys, which we do ourselves."""
+
+    def _check_modules(self, module: str, config_name: str) -> object:
+        return module == "nh3" or super()._check_modules(module, config_name)  # type: ignore[no-untyped-call]
+
+
+def _security() -> Security:
+    """Build the extension: with sessions alone, and pages alone."""
+    # Roles are ranks in a column of the user; Flask-Security's own roles are not used.
+    store = SQLAlchemyUserDatastore(db, User, Role, Passkey)  # type: ignore[arg-type]
+    security = _Security(
+        datastore=store,
+        login_form=forms.LoginForm,
+        verify_form=forms.VerifyForm,
+        change_password_form=forms.ChangePasswordForm,
+        two_factor_verify_code_form=forms.CodeForm,
+        two_factor_rescue_form=forms.RescueForm,
+        mf_recovery_form=forms.RecoveryForm,
+        wan_signin_response_form=forms.PasskeyForm,
+        mail_util_cls=forms.Addresses,
+        password_util_cls=forms.Passwords,
+        totp_cls=second_factors.Codes,
+        webauthn_util_cls=second_factors.Passkeys,
+    )
+    security.want_json(lambda _: False)
+    return security
+
+
+def _session_options(settings: Settings) -> dict[str, object]:
+    """Return how sessions are kept: in a signed cookie that ends when it is not used."""
+    return {
+        # The browser takes a cookie of this name from nobody but us, over TLS alone.
+        "SESSION_COOKIE_NAME": f"__Host-{COOKIE}" if settings.is_https else COOKIE,
+        "SESSION_COOKIE_SECURE": settings.is_https,
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "SESSION_COOKIE_PATH": "/",
+        "PERMANENT_SESSION_LIFETIME": IDLE,
+    }
+
+
+def _security_options(settings: Settings) -> dict[str, object]:
+    options = {
+        "POST_LOGIN_VIEW": AFTER_LOGIN,
+        "POST_VERIFY_VIEW": AFTER_LOGIN,
+        "POST_LOGOUT_VIEW": "/login",
+        "LOGOUT_CSRF": True,
+        "API_ENABLED_METHODS": ["session"],
+        "CLI_USERS_NAME": None,
+        "CLI_ROLES_NAME": None,
+        "RETURN_GENERIC_RESPONSES": True,
+        "USER_IDENTITY_ATTRIBUTES": [{"email": {"mapper": forms.identity}}],
+        "JOIN_USER_ROLES": False,
+        "DATETIME_FACTORY": utcnow,
+        "TRACKABLE": True,
+        "CHANGEABLE": True,
+        "SEND_PASSWORD_CHANGE_EMAIL": False,
+        "FRESHNESS": FRESH,
+        "FRESHNESS_GRACE_PERIOD": FRESH_GRACE,
+        **_password_options(settings),
+        **_second_factor_options(settings),
+    }
+    return {f"SECURITY_{name}": value for name, value in options.items()}
+
+
+def _password_options(settings: Settings) -> dict[str, object]:
+    """Have passwords hashed as core/people/passwords.py does it."""
+    return {
+        "PASSWORD_HASH": "argon2",
+        "PASSWORD_SCHEMES": ["argon2"],
+        "PASSWORD_SINGLE_HASH": True,
+        "PASSWORD_NORMALIZE_FORM": "NFKC",
+        "PASSWORD_LENGTH_MIN": passwords.SHORTEST,
+        "PASSWORD_HASH_PASSLIB_OPTIONS": {
+            "argon2__type": "ID",
+            "argon2__time_cost": passwords.TIME_COST,
+            "argon2__memory_cost": settings.password_memory_mib * 1024,
+            "argon2__parallelism": passwords.PARALLELISM,
+        },
+    }
+
+
+def _second_factor_options(settings: Settings) -> dict[str, object]:
+    """Offer authenticator apps, passkeys and recovery codes; nothing that needs mail or SMS."""
+    return {
+        "TWO_FACTOR": True,
+        "TWO_FACTOR_ENABLED_METHODS": ["authenticator"],
+        "TWO_FACTOR_RESCUE_EMAIL": False,
+        "TWO_FACTOR_AUTHENTICATOR_VALIDITY": 30,
+        "TOTP_SECRETS": {1: _derived(settings, "totp").decode()},
+        "TOTP_ISSUER": "Kuvert",
+        "MULTI_FACTOR_RECOVERY_CODES": True,
+        "MULTI_FACTOR_RECOVERY_CODES_N": 10,
+        "MULTI_FACTOR_RECOVERY_CODES_KEYS": [_derived(settings, "recovery codes")],
+        "WEBAUTHN": True,
+        "WAN_RP_NAME": "Kuvert",
+        # With hints, anybody could ask which accounts have passkeys.
+        "WAN_ALLOW_USER_HINTS": False,
+    }
+
+
+def _derived(settings: Settings, purpose: str) -> bytes:
+    """Return a key of 32 bytes for `purpose`, as base64."""
+    message = f"kuvert staff {purpose}".encode()
+    return base64.urlsafe_b64encode(hmac.digest(settings.secret_key.encode(), message, "sha256"))
+
+
+def _leave_requests_alone(app: Flask, security: Security) -> None:
+    """Take off what would look for a user in every request, those of the API too.
+
+    Our own guard (core/people/guards.py) asks who somebody is, where it matters.
+    """
+    app.before_request_funcs[None].remove(security.principal._on_before_request)  # noqa: SLF001
+    app.after_request_funcs[None].remove(security.login_manager._update_remember_cookie)  # noqa: SLF001
+    # Tokens of Flask-Security's own API; keys and sessions are the only ways in.
+    security.login_manager.request_loader(lambda _: None)
+
+
+def _expect_writes() -> None:
+    """Have a form's transaction begin as one that writes: it reads first, and then may not wait."""
+    if request.method == "POST" and not is_without_session(request.environ):
+        will_write()
+
+
+def _renew_session(_: Flask, **__: object) -> None:
+    """Begin a new session at login: nothing of the one before, its form token neither."""
+    kept = {name: session[name] for name in _KEPT if name in session}
+    session.clear()
+    session.update(kept)
+    session.permanent = True
+    g.pop("csrf_token", None)
+
+
+def _end_sessions(_: Flask, user: User, **__: object) -> None:
+    """End somebody's sessions at logout: a cookie that was copied is worth nothing then."""
+    if user.is_authenticated:
+        with unit_of_work() as connection:
+            services.end_sessions(connection, user.id)
