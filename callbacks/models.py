@@ -72,7 +72,10 @@ Index(
 
 
 class StatusMapping(Base):
-    """What a provider's status word means to us; `hits` counts its uses."""
+    """What a provider's status word means to us; `hits` counts its uses.
+
+    `version`, `updated_at` and `updated_by` count what people changed (core.editing).
+    """
 
     __tablename__ = "status_mappings"
     __table_args__ = (UniqueConstraint("provider_id", "provider_status"),)
@@ -82,3 +85,6 @@ class StatusMapping(Base):
     provider_status: Mapped[str] = mapped_column(String(100))
     status: Mapped[str] = mapped_column(String(20))
     hits: Mapped[int]
+    version: Mapped[int] = mapped_column(server_default="1")
+    updated_at: Mapped[datetime | None]
+    updated_by: Mapped[str | None] = mapped_column(String(200))

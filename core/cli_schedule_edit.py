@@ -17,7 +17,7 @@ from core.settings import current as settings
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
-    from core.schedules.books import By
+    from core.editing import By
 
 __all__ = ["schedule"]
 
@@ -210,7 +210,7 @@ def undo(name: str) -> None:
 
 
 def _by(comment: str | None) -> "By":
-    from core.schedules.books import By
+    from core.editing import By
 
     return By(f"{getpass.getuser()} (command)", comment)
 

@@ -15,6 +15,7 @@ KuvertError                500
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,28 @@ class ConflictError(KuvertError):
     status_code = 409
     slug = "conflict"
     title = "In conflict with the present state"
+
+
+class ChangedError(ConflictError):
+    """Somebody else changed the record since its editor read it; nothing was written.
+
+    `theirs` are its fields as they are now, at `version`, so that both can be shown.
+    """
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        theirs: Mapping[str, object],
+        version: int,
+        changed_by: str | None,
+        changed_at: datetime | None,
+    ) -> None:
+        super().__init__(detail)
+        self.theirs = dict(theirs)
+        self.version = version
+        self.changed_by = changed_by
+        self.changed_at = changed_at
 
 
 class TooLargeError(KuvertError):

@@ -1,4 +1,8 @@
-"""Tables of invoices, their documents, and how they are delivered."""
+"""Tables of invoices, their documents, and how they are delivered.
+
+Where a table has `version`, `updated_at` and `updated_by`, they count what people changed in a
+row (core.editing); NULL: nobody has since it was added.
+"""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -29,7 +33,10 @@ class Source(Base):
     environment: Mapped[str] = mapped_column(String(10))
     provider_id: Mapped[UUID | None] = mapped_column(Uuid(), ForeignKey("providers.id"))
     is_disabled: Mapped[bool]
+    version: Mapped[int] = mapped_column(server_default="1")
     created_at: Mapped[datetime]
+    updated_at: Mapped[datetime | None]
+    updated_by: Mapped[str | None] = mapped_column(String(200))
 
 
 class ApiKey(Base):
@@ -49,7 +56,10 @@ class ApiKey(Base):
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(server_default="1")
     created_at: Mapped[datetime]
+    updated_at: Mapped[datetime | None]
+    updated_by: Mapped[str | None] = mapped_column(String(200))
 
 
 class IdempotencyRecord(Base):
@@ -112,6 +122,8 @@ class Provider(Base):
     pace: Mapped[int] = mapped_column(server_default="1")
     version: Mapped[int]
     created_at: Mapped[datetime]
+    updated_at: Mapped[datetime | None]
+    updated_by: Mapped[str | None] = mapped_column(String(200))
 
 
 class Invoice(Base):

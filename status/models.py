@@ -82,6 +82,8 @@ class Subscription(Base):
 
     `secret_numbers` are the numbers of its live secrets, the newest first; the secrets themselves
     are derived from KUVERT_SECRET_KEY and stored nowhere. An empty `event_types` means all.
+    `version`, `updated_at` and `updated_by` count what people changed (core.editing), and that it
+    was disabled.
     """
 
     __tablename__ = "subscriptions"
@@ -99,6 +101,8 @@ class Subscription(Base):
     pace: Mapped[int] = mapped_column(server_default="1")
     version: Mapped[int]
     created_at: Mapped[datetime]
+    updated_at: Mapped[datetime | None]
+    updated_by: Mapped[str | None] = mapped_column(String(200))
 
 
 class PushState(StrEnum):

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,7 +9,8 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, insert, select, update
 
 from core.clock import rfc3339, utcnow
-from core.errors import ConflictError, InputError, NotFoundError
+from core.editing import By, check_version
+from core.errors import InputError, NotFoundError
 from core.ids import new_id
 from core.models import Lease
 from core.schedules import ledger
@@ -28,16 +28,30 @@ RUNS = ScheduleRun.__table__
 CHANGES = ScheduleChange.__table__
 LEASES = Lease.__table__
 
+EDITABLE = (
+    "description",
+    "task",
+    "args",
+    "kind",
+    "every_seconds",
+    "offset_seconds",
+    "crontab",
+    "timezone",
+    "at",
+    "start_at",
+    "end_at",
+    "jitter_seconds",
+    "is_enabled",
+    "catchup",
+    "catchup_window_seconds",
+    "overlap",
+    "max_run_seconds",
+    "expires_seconds",
+)
+"""Columns that a form or command may set."""
+
 BEAT_LEASE = "beat"
 """The name of the lease whose holder leads."""
-
-
-@dataclass(frozen=True, slots=True)
-class By:
-    """Who changes something, and why."""
-
-    actor: str
-    comment: str | None = None
 
 
 def find(connection: Connection, name: str) -> Row[Any]:
@@ -86,15 +100,13 @@ def locked(connection: Connection, name: str, version: int | None = None) -> Row
 
     Raises:
         NotFoundError: there is none.
-        ConflictError: it is not at `version` any more.
+        ChangedError: it is not at `version` any more.
     """
     statement = select(SCHEDULES).where(SCHEDULES.c.name == name).with_for_update()
     row = connection.execute(statement).one_or_none()
     if row is None:
         raise NotFoundError(f"no schedule is called {name}")
-    if version is not None and row.version != version:
-        when = f"{row.updated_at:%Y-%m-%d %H:%M}Z"
-        raise ConflictError(f"changed by {row.updated_by or 'somebody'} at {when}; look again")
+    check_version(row, version, EDITABLE)
     return row
 
 

@@ -9,12 +9,13 @@ from sqlalchemy import Connection, Row
 
 from core.clock import utcnow
 from core.db import database
+from core.editing import By
 from core.errors import ConflictError, InputError
 from core.ids import new_id
 from core.queues import QUEUE_OF, TaskName
 from core.schedules import ledger
 from core.schedules.books import (
-    By,
+    EDITABLE,
     changes,
     locked,
     note_change,
@@ -33,28 +34,6 @@ from core.schedules.preview import difference
 from core.schedules.timing import Timing, read_timing
 
 SCHEDULES = Schedule.__table__
-
-EDITABLE = (
-    "description",
-    "task",
-    "args",
-    "kind",
-    "every_seconds",
-    "offset_seconds",
-    "crontab",
-    "timezone",
-    "at",
-    "start_at",
-    "end_at",
-    "jitter_seconds",
-    "is_enabled",
-    "catchup",
-    "catchup_window_seconds",
-    "overlap",
-    "max_run_seconds",
-    "expires_seconds",
-)
-"""Columns that a form or command may set."""
 
 LOCKED_IF_BUILTIN = frozenset({"task", "args"})
 
@@ -126,7 +105,7 @@ def edit(
 
     Raises:
         InputError: a value that cannot be, or one that a built-in schedule does not give up.
-        ConflictError: somebody else has changed it since `version`.
+        ChangedError: somebody else has changed it since `version`.
     """
     old = locked(connection, name, version)
     new = {column: getattr(old, column) for column in EDITABLE} | _known(values)

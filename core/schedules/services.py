@@ -7,9 +7,10 @@ from sqlalchemy import Connection, insert, update
 
 from core.clock import rfc3339, utcnow
 from core.db import database
+from core.editing import By
 from core.errors import ConflictError, InputError
 from core.schedules import ledger
-from core.schedules.books import By, locked, note_change, timing_or_none, write
+from core.schedules.books import locked, note_change, timing_or_none, write
 from core.schedules.models import (
     Overlap,
     Reason,

@@ -13,8 +13,8 @@ from sqlalchemy import Row, func, select, text
 
 from core.celery_app import KuvertCelery
 from core.db import reading, unit_of_work
+from core.editing import By
 from core.schedules import edits
-from core.schedules.books import By
 from core.schedules.ledger import RUNS, SCHEDULES
 from core.schedules.models import RunState
 from core.schedules.running import tracked

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import Row
 
 from core.db import reading, unit_of_work
+from core.editing import By
 from core.errors import ConflictError, InputError, NotFoundError
 from core.schedules import books, edits, services
-from core.schedules.books import By
 from core.schedules.models import RunState
 from core.schedules.preview import preview
 from tests.core.schedules.beat import WHO, Beat, add, edit, hourly, in_state, row, runs, sql
