@@ -8,13 +8,13 @@ if TYPE_CHECKING:
 
 def init_app(app: "Flask") -> None:
     """Attach the callback tables, routes and tasks to `app`."""
-    from callbacks import models, routes, services, short_way, tasks  # noqa: F401
+    from callbacks import mappings, models, routes, short_way, tasks  # noqa: F401
     from core import pump
     from invoices import setup
 
     pump.register(tasks.CALLBACKS)
-    if services.map_usual_words not in setup.provider_added:
-        setup.provider_added.append(services.map_usual_words)
+    if mappings.map_usual_words not in setup.provider_added:
+        setup.provider_added.append(mappings.map_usual_words)
     app.register_blueprint(routes.bp)
     # The way that is documented: https://flask.palletsprojects.com, "Application Dispatching".
     app.wsgi_app = short_way.ShortWay(app, app.wsgi_app)  # type: ignore[method-assign]

@@ -81,14 +81,31 @@ def replay(callback_id: UUID, *, dry_run: bool, as_json: bool) -> None:
 @click.argument("status", type=click.Choice(MEANINGS))
 def map_word(provider: str, word: str, status: str) -> None:
     """Say that WORD of PROVIDER means STATUS; what waited for that is looked at again."""
-    from callbacks import queries, services
+    from callbacks import mappings, queries
     from core.db import unit_of_work
+    from core.editing import By
+    from core.staff import command_line_user
     from status.models import Status
 
     with application(), unit_of_work() as connection:
         provider_id = queries.provider_id(connection, provider)
-        services.map_status(connection, provider_id, word, Status(status))
+        by = By(command_line_user())
+        mappings.map_status(connection, provider_id, word, Status(status), by)
     click.echo(f"'{word}' of {provider} means {status}")
+
+
+@callback.command(name="unmap")
+@click.argument("provider")
+@click.argument("word")
+def unmap_word(provider: str, word: str) -> None:
+    """Take back what WORD of PROVIDER means; what says it from now on waits for a meaning."""
+    from callbacks import mappings, queries
+    from core.db import unit_of_work
+
+    with application(), unit_of_work() as connection:
+        provider_id = queries.provider_id(connection, provider)
+        mappings.remove_mapping(connection, mappings.find(connection, provider_id, word).id)
+    click.echo(f"'{word}' of {provider} means nothing now")
 
 
 def _shown(row: "Row[Any]") -> dict[str, Any]:

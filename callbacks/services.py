@@ -11,33 +11,19 @@ from sqlalchemy import Connection, Row, and_, or_, select, update
 from callbacks import schemas
 from callbacks.models import Callback, CallbackState, StatusMapping
 from callbacks.schemas import Said
-from core.bell import ring_after_commit
 from core.clock import utcnow
 from core.db import database
-from core.errors import InputError, KuvertError, NotFoundError
+from core.errors import KuvertError, NotFoundError
 from core.ids import new_id
 from core.pump import Group
-from core.queues import TaskName
 from invoices.models import Delivery, Provider
-from invoices.services.verdicts import VERDICTS, Effect, Verdict, apply_verdicts
+from invoices.services.verdicts import Effect, Verdict, apply_verdicts
 from status.models import Status
 
 CALLBACKS = Callback.__table__
 MAPPINGS = StatusMapping.__table__
 DELIVERIES = Delivery.__table__
 PROVIDERS = Provider.__table__
-
-USUAL_WORDS = {
-    "accepted": Status.SENT,
-    "sent": Status.SENT,
-    "delivered": Status.DELIVERED,
-    "bounced": Status.UNDELIVERABLE,
-    "rejected": Status.UNDELIVERABLE,
-    "undeliverable": Status.UNDELIVERABLE,
-}
-"""What a new provider's words mean until staff say otherwise; any other word is quarantined."""
-
-WORD_LENGTH = 100
 
 KEPT_LOOKING = timedelta(days=7)
 FIRST_WAIT = timedelta(seconds=1)
@@ -257,36 +243,6 @@ def _count_hits(
             .where(columns.provider_id == provider_id, columns.provider_status == spoken)
             .values(hits=columns.hits + count)
         )
-
-
-def map_status(connection: Connection, provider_id: UUID, word: str, status: Status) -> None:
-    """Say what a provider's word means, and look again at what waited for it.
-
-    Raises:
-        InputError: nothing, or too long a word, or a status that no callback can give.
-    """
-    if status not in VERDICTS:
-        raise InputError.at("/status", "status", f"a callback cannot make an invoice {status}")
-    word = word.strip().lower()
-    if not 1 <= len(word) <= WORD_LENGTH:
-        raise InputError.at("/word", "length", f"a word has 1 to {WORD_LENGTH} characters")
-    columns = MAPPINGS.c
-    same = and_(columns.provider_id == provider_id, columns.provider_status == word)
-    changed = connection.execute(update(MAPPINGS).where(same).values(status=str(status)))
-    if not changed.rowcount:
-        row = {"id": new_id(), "provider_id": provider_id, "provider_status": word}
-        database().insert_new(connection, MAPPINGS, [{**row, "status": str(status), "hits": 0}])
-    waiting = and_(
-        CALLBACKS.c.provider_id == provider_id, CALLBACKS.c.state == CallbackState.UNMAPPED
-    )
-    connection.execute(update(CALLBACKS).where(waiting).values(due_at=utcnow()))
-    ring_after_commit(TaskName.GET_DUE_CALLBACKS)
-
-
-def map_usual_words(connection: Connection, provider_id: UUID) -> None:
-    """Give a new provider the usual words."""
-    for word, status in USUAL_WORDS.items():
-        map_status(connection, provider_id, word, status)
 
 
 def replay(connection: Connection, callback_id: UUID) -> End:

@@ -10,12 +10,14 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 from sqlalchemy.exc import OperationalError
 
+from core import editing
 from core.access import Caller, refused
 from core.clock import utcnow
 from core.db import reading, unit_of_work
+from core.editing import Book, By
 from core.errors import ConflictError, Finding, InputError, NotFoundError
 from core.ids import new_id
 from invoices.models import ApiKey, Environment, Source
@@ -24,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 KEYS = ApiKey.__table__
 SOURCES = Source.__table__
+
+KEY_BOOK = Book(KEYS, ("expires_at",), shown=("revoked_at",))
 
 SCOPES = (
     "invoices:read",
@@ -124,20 +128,48 @@ def authenticate(token: str) -> Caller:
     )
 
 
-def revoke(connection: Connection, prefix: str) -> None:
+def revoke(connection: Connection, prefix: str, by: By, version: int | None = None) -> None:
     """Take the key with `prefix` back; it stops counting with the commit.
 
     Raises:
         NotFoundError: no such key.
+        ChangedError: somebody else has changed it since `version`.
     """
+    found = _locked(connection, prefix, version)
+    if found.revoked_at is None:
+        editing.save(connection, KEY_BOOK, found, {"revoked_at": utcnow()}, by)
+
+
+def set_expiry(
+    connection: Connection,
+    prefix: str,
+    expires_at: datetime | None,
+    by: By,
+    version: int | None = None,
+) -> None:
+    """Say when a key ends; None: when it is revoked. One that has ended never counts again.
+
+    Raises:
+        InputError: a moment that is over, or more than ten years away.
+        NotFoundError: no such key.
+        ConflictError: it has ended already; make a new one.
+        ChangedError: somebody else has changed it since `version`.
+    """
+    now = utcnow()
+    if expires_at is not None and not now < expires_at <= now + timedelta(days=LONGEST_DAYS):
+        message = f"expires_at: later than now, and at most {LONGEST_DAYS} days away"
+        raise InputError.at("/expires_at", "range", message)
+    found = _locked(connection, prefix, version)
+    if found.revoked_at is not None or (found.expires_at is not None and found.expires_at <= now):
+        raise ConflictError(f"the key {prefix} has ended; make a new one")
+    editing.save(connection, KEY_BOOK, found, {"expires_at": expires_at}, by)
+
+
+def _locked(connection: Connection, prefix: str, version: int | None) -> Row[Any]:
     found = connection.scalar(select(KEYS.c.id).where(KEYS.c.prefix == prefix))
     if found is None:
         raise NotFoundError(f"No key has the prefix {prefix}")
-    connection.execute(
-        update(KEYS)
-        .where(KEYS.c.id == found, KEYS.c.revoked_at.is_(None))
-        .values(revoked_at=utcnow())
-    )
+    return editing.locked(connection, KEY_BOOK, found, version)
 
 
 def keys(connection: Connection) -> list[dict[str, Any]]:

@@ -7,14 +7,12 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from core.bell import ring_after_commit
 from core.clock import utcnow
 from core.errors import ConflictError, Finding, InputError, NotFoundError
 from core.ids import new_id
-from core.queues import TaskName
 from core.secrets import check_reference
 from core.settings import Settings
 from core.targets import check_url
@@ -27,7 +25,6 @@ PROVIDERS = Provider.__table__
 CALLBACK_PROFILES = ("standard-webhooks", "hmac-sha256", "basic", "token")
 MOST_CALLBACK_SECRETS = 2
 LARGEST_CONCURRENCY = 512
-LONGEST_REASON = 500
 SANDBOX_URL = "http://127.0.0.1:8090/invoices"
 """Where `manage.py sandbox` listens when it is told nothing."""
 
@@ -68,8 +65,7 @@ def add_source(
         NotFoundError: no such provider.
         ConflictError: the name is taken.
     """
-    if not _NAME.fullmatch(name) or not name.isprintable():
-        raise InputError.at("/name", "name", "name: 1 to 100 characters, none at its ends a space")
+    check_source_name(name)
     if environment not in set(Environment):
         raise InputError.at("/environment", "environment", "environment: live or test")
     new = new_id()
@@ -88,6 +84,16 @@ def add_source(
     return new
 
 
+def check_source_name(name: str) -> None:
+    """Refuse what cannot name a source.
+
+    Raises:
+        InputError: it is empty, too long, or people could not read it.
+    """
+    if not _NAME.fullmatch(name) or not name.isprintable():
+        raise InputError.at("/name", "name", "name: 1 to 100 characters, none at its ends a space")
+
+
 def source(connection: Connection, name: str) -> Row[Any]:
     """Return the source called `name`.
 
@@ -98,16 +104,6 @@ def source(connection: Connection, name: str) -> Row[Any]:
     if found is None:
         raise NotFoundError(f"No source is called {name}")
     return found
-
-
-def disable_source(connection: Connection, name: str) -> None:
-    """Refuse all keys of a source from the commit on; its invoices go on.
-
-    Raises:
-        NotFoundError: no such source.
-    """
-    found = source(connection, name)
-    connection.execute(update(SOURCES).where(SOURCES.c.id == found.id).values(is_disabled=True))
 
 
 def sources(connection: Connection) -> list[dict[str, Any]]:
@@ -131,14 +127,8 @@ def add_provider(connection: Connection, new: NewProvider, *, settings: Settings
         InputError: what is wrong with it, all at once.
         ConflictError: the code is taken.
     """
-    findings = [
-        *_findings(new),
-        *_target_findings(new, settings),
-        *provider_settings.findings(new.settings),
-    ]
-    if findings:
-        raise InputError("; ".join(finding.message for finding in findings), findings=findings)
-    row = _new_row(new, _missing(new.channel, new.callback_secret_refs, settings))
+    check_provider(new, settings=settings)
+    row = _new_row(new, missing(new.channel, new.callback_secret_refs, settings))
     try:
         connection.execute(insert(PROVIDERS).values(row))
     except IntegrityError as error:
@@ -148,40 +138,19 @@ def add_provider(connection: Connection, new: NewProvider, *, settings: Settings
     return UUID(str(row["id"]))
 
 
-def pause_provider(connection: Connection, code: str, reason: str) -> None:
-    """Give a provider no work until `resume_provider`.
+def check_provider(new: NewProvider, *, settings: Settings) -> None:
+    """Refuse what no provider can be; nothing is called or read.
 
     Raises:
-        InputError: no reason, or too long a one.
-        NotFoundError: no such provider.
+        InputError: what is wrong with it, all at once.
     """
-    if not 1 <= len(reason.strip()) <= LONGEST_REASON:
-        raise InputError.at("/reason", "length", f"reason: 1 to {LONGEST_REASON} characters")
-    found = provider(connection, code)
-    _change(connection, found, state=str(ProviderState.PAUSED), state_reason=reason.strip())
-
-
-def resume_provider(connection: Connection, code: str, *, settings: Settings) -> None:
-    """Give a provider work again; its alarm and what its breaker counted are forgotten.
-
-    Raises:
-        NotFoundError: no such provider.
-        ConflictError: something that it cannot do without is missing.
-    """
-    found = provider(connection, code)
-    missing = _missing(found.channel, found.callback_secret_refs, settings)
-    if missing:
-        raise ConflictError(f"{code} stays paused: {missing}")
-    _change(
-        connection,
-        found,
-        state=str(ProviderState.ACTIVE),
-        state_reason=None,
-        alarm=None,
-        failures=0,
-        closed_until=None,
-    )
-    ring_after_commit(TaskName.GET_ACTIVE_INVOICES)
+    findings = [
+        *_findings(new),
+        *_target_findings(new, settings),
+        *provider_settings.findings(new.settings),
+    ]
+    if findings:
+        raise InputError("; ".join(finding.message for finding in findings), findings=findings)
 
 
 def providers(connection: Connection) -> list[dict[str, Any]]:
@@ -203,38 +172,32 @@ def provider(connection: Connection, code: str) -> Row[Any]:
     return found
 
 
-def _change(connection: Connection, found: Row[Any], **values: object) -> None:
-    """Write `values` unless somebody else changed the row since it was read."""
-    changed = connection.execute(
-        update(PROVIDERS)
-        .where(PROVIDERS.c.id == found.id, PROVIDERS.c.version == found.version)
-        .values(version=found.version + 1, **values)
-    )
-    if not changed.rowcount:
-        raise ConflictError(f"{found.code} was changed by somebody else just now; look again")
+def usual_url(channel: str) -> str | None:
+    """Return where a provider on `channel` is that says nothing of it; None: nowhere."""
+    return SANDBOX_URL if channel == ChannelName.SANDBOX else None
 
 
-def _new_row(new: NewProvider, missing: str | None) -> dict[str, Any]:
+def _new_row(new: NewProvider, lack: str | None) -> dict[str, Any]:
     return {
         "id": new_id(),
         "code": new.code,
         "channel": new.channel,
-        "url": new.url or (SANDBOX_URL if new.channel == ChannelName.SANDBOX else None),
+        "url": new.url or usual_url(new.channel),
         "is_idempotent": new.is_idempotent,
         "auth_ref": new.auth_ref,
         "callback_profile": new.callback_profile,
         "callback_secret_refs": list(new.callback_secret_refs),
         "settings": dict(new.settings),
         "concurrency": new.concurrency,
-        "state": str(ProviderState.PAUSED if missing else ProviderState.ACTIVE),
-        "state_reason": missing,
+        "state": str(ProviderState.PAUSED if lack else ProviderState.ACTIVE),
+        "state_reason": lack,
         "failures": 0,
         "version": 1,
         "created_at": utcnow(),
     }
 
 
-def _missing(channel: str, secret_refs: Sequence[str], settings: Settings) -> str | None:
+def missing(channel: str, secret_refs: Sequence[str], settings: Settings) -> str | None:
     """Say what an enabled provider cannot do without and this one lacks; None: nothing."""
     if secret_refs or _is_loose(channel, settings):
         return None

@@ -58,12 +58,15 @@ def list_subscriptions(*, as_json: bool) -> None:
 def rotate_secret(subscription_id: UUID, *, as_json: bool) -> None:
     """Make a new secret for ID and print it, this once; the old one lives for 24 hours."""
     from core.db import unit_of_work
+    from core.editing import By
     from core.settings import current
-    from status import queries, subscriptions
+    from core.staff import command_line_user
+    from status import subscriptions
 
     with application(), unit_of_work() as connection:
-        found = queries.subscription(connection, None, subscription_id)
-        secret = subscriptions.rotate_secret(connection, found, settings=current())
+        found = subscriptions.locked(connection, None, subscription_id)
+        by = By(command_line_user())
+        secret = subscriptions.rotate_secret(connection, found, by, settings=current())
     _print_secret(subscription_id, secret, as_json=as_json)
 
 

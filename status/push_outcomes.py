@@ -12,6 +12,7 @@ from core import retries, retry_after
 from core.bell import ring_after_commit
 from core.clock import utcnow
 from core.db import database
+from core.editing import By, stamp
 from core.http import Answer, Failure
 from core.ids import new_id
 from core.queues import TaskName
@@ -172,7 +173,12 @@ def _peace_until(failures: int, now: datetime) -> datetime | None:
 def disable(connection: Connection, subscription_id: UUID, reason: str) -> None:
     """Stop telling a subscriber, park what waits for it, and tell the source's other ones."""
     columns = SUBSCRIPTIONS.c
-    values = {"state": str(SubscriptionState.DISABLED), "state_reason": reason}
+    values = {
+        "state": str(SubscriptionState.DISABLED),
+        "state_reason": reason,
+        # Whoever edits it at this moment must hear of that.
+        **stamp(columns.version, By(f"task {TaskName.CREATED_STATUS}")),
+    }
     is_active = and_(columns.id == subscription_id, columns.state == SubscriptionState.ACTIVE)
     if not connection.execute(update(SUBSCRIPTIONS).where(is_active).values(values)).rowcount:
         return

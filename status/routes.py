@@ -7,7 +7,7 @@ from uuid import UUID
 from flask import Blueprint, Response, jsonify
 from sqlalchemy import Connection, Row
 
-from core.access import caller
+from core.access import Caller, caller
 from core.api import (
     bad_cursor,
     check_version,
@@ -21,6 +21,7 @@ from core.api import (
     versioned,
 )
 from core.db import reading, unit_of_work
+from core.editing import By
 from core.web import settings
 from status import answers, queries, replays, subscriptions
 from status.schemas import NewSubscription, ReplayOrder, SubscriptionChange, read
@@ -108,12 +109,13 @@ def change_subscription(subscription_id: str) -> Response:
     if wanted.url is not None:
         subscriptions.check_target(wanted.url, settings=settings())
 
-    def change(connection: Connection, found: Row[Any]) -> None:
+    def change(connection: Connection, found: Row[Any], by: By) -> None:
+        url, event_types = wanted.url, wanted.event_types
         subscriptions.change(
-            connection, found, settings=settings(), url=wanted.url, event_types=wanted.event_types
+            connection, found, by, settings=settings(), url=url, event_types=event_types
         )
 
-    return _changed(source.source_id, subscription_id, change)
+    return _changed(source, subscription_id, change)
 
 
 @bp.delete("/subscriptions/<subscription_id>")
@@ -122,22 +124,21 @@ def delete_subscription(subscription_id: str) -> Response:
     source = caller(MANAGE)
     parameters()
     with unit_of_work() as connection:
-        found = queries.subscription(connection, source.source_id, path_id(subscription_id))
-        check_version(found.version)
-        subscriptions.delete(connection, found)
+        found = _locked(connection, source, subscription_id)
+        subscriptions.delete(connection, found, _by(source))
     return Response(status=204)
 
 
 @bp.post("/subscriptions/<subscription_id>/pause")
 def pause_subscription(subscription_id: str) -> Response:
     """Stop pushing for now; what happens meanwhile is parked and goes out when it is enabled."""
-    return _changed(caller(MANAGE).source_id, subscription_id, subscriptions.pause)
+    return _changed(caller(MANAGE), subscription_id, subscriptions.pause)
 
 
 @bp.post("/subscriptions/<subscription_id>/enable")
 def enable_subscription(subscription_id: str) -> Response:
     """Push again to a subscription that was paused or disabled."""
-    return _changed(caller(MANAGE).source_id, subscription_id, subscriptions.enable)
+    return _changed(caller(MANAGE), subscription_id, subscriptions.enable)
 
 
 @bp.post("/subscriptions/<subscription_id>/rotate-secret")
@@ -146,9 +147,8 @@ def rotate_secret(subscription_id: str) -> Response:
     source = caller(MANAGE)
     parameters()
     with unit_of_work() as connection:
-        found = queries.subscription(connection, source.source_id, path_id(subscription_id))
-        check_version(found.version)
-        secret = subscriptions.rotate_secret(connection, found, settings=settings())
+        found = _locked(connection, source, subscription_id)
+        secret = subscriptions.rotate_secret(connection, found, _by(source), settings=settings())
     return _shown(source.source_id, found.id, secret=secret)
 
 
@@ -200,15 +200,25 @@ def _after(given: list[str] | None) -> UUID | None:
 
 
 def _changed(
-    source_id: UUID, subscription_id: str, change: Callable[[Connection, Row[Any]], None]
+    source: Caller, subscription_id: str, change: Callable[[Connection, Row[Any], By], None]
 ) -> Response:
     """Carry out a change and answer with the subscription as it is now."""
     parameters()
     with unit_of_work() as connection:
-        found = queries.subscription(connection, source_id, path_id(subscription_id))
-        check_version(found.version)
-        change(connection, found)
-    return _shown(source_id, found.id)
+        found = _locked(connection, source, subscription_id)
+        change(connection, found, _by(source))
+    return _shown(source.source_id, found.id)
+
+
+def _locked(connection: Connection, source: Caller, subscription_id: str) -> Row[Any]:
+    """Lock a subscription before its version is compared, so that it cannot move afterwards."""
+    found = subscriptions.locked(connection, source.source_id, path_id(subscription_id))
+    check_version(found.version)
+    return found
+
+
+def _by(source: Caller) -> By:
+    return By(f"key {source.key_prefix}")
 
 
 def _shown(source_id: UUID, subscription_id: UUID, **more: str) -> Response:

@@ -5,10 +5,12 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select
 
+from core import editing
 from core.clock import utcnow
-from core.errors import ConflictError, Finding, InputError
+from core.editing import Book, By
+from core.errors import Finding, InputError, NotFoundError
 from core.ids import new_id
 from core.settings import Settings
 from core.targets import LookUp, Target, TargetError, check_url, resolve
@@ -18,6 +20,7 @@ from status.services import EVENT_TYPES
 from status.signing import secret_of
 
 SUBSCRIPTIONS = Subscription.__table__
+BOOK = Book(SUBSCRIPTIONS, ("url", "event_types"), shown=("state", "state_reason"))
 
 MOST = 50
 """Subscriptions of one source."""
@@ -99,9 +102,30 @@ def check(url: str | None, event_types: Sequence[str] | None, *, settings: Setti
         raise InputError(findings[0].message, findings=findings)
 
 
+def locked(
+    connection: Connection,
+    source_id: UUID | None,
+    subscription_id: UUID,
+    version: int | None = None,
+) -> Row[Any]:
+    """Return a subscription, locked for one of the verbs below; for staff, who give no source, any.
+
+    Raises:
+        NotFoundError: there is none, it is deleted, or it belongs to another source.
+        ChangedError: somebody else has changed it since `version`.
+    """
+    found = editing.locked(connection, BOOK, subscription_id)
+    is_foreign = source_id is not None and found.source_id != source_id
+    if is_foreign or found.state == SubscriptionState.DELETED:
+        raise NotFoundError("There is nothing with this id")
+    editing.check_version(found, version, (*BOOK.fields, *BOOK.shown))
+    return found
+
+
 def change(
     connection: Connection,
     found: Row[Any],
+    by: By,
     *,
     settings: Settings,
     url: str | None = None,
@@ -111,62 +135,46 @@ def change(
 
     Raises:
         InputError: a URL that may not be called, or an unknown type.
-        ConflictError: somebody else changed it since `found` was read.
     """
     check(url, event_types, settings=settings)
     given = {"url": url, "event_types": None if event_types is None else list(event_types)}
-    _write(connection, found, **{name: value for name, value in given.items() if value is not None})
+    values = {name: value for name, value in given.items() if value is not None}
+    editing.save(connection, BOOK, found, values, by)
 
 
-def pause(connection: Connection, found: Row[Any]) -> None:
-    """Stop pushing; events are parked meanwhile, and go out when it is enabled again.
-
-    Raises:
-        ConflictError: somebody else changed it since `found` was read.
-    """
-    _write(connection, found, state=str(SubscriptionState.PAUSED), state_reason=None)
+def pause(connection: Connection, found: Row[Any], by: By) -> None:
+    """Stop pushing; events are parked meanwhile, and go out when it is enabled again."""
+    values = {"state": str(SubscriptionState.PAUSED), "state_reason": by.comment}
+    editing.save(connection, BOOK, found, values, by)
 
 
-def enable(connection: Connection, found: Row[Any]) -> None:
-    """Push again, whoever stopped it: what is parked is due, the failures are forgotten.
-
-    Raises:
-        ConflictError: somebody else changed it since `found` was read.
-    """
-    _write(
-        connection,
-        found,
-        state=str(SubscriptionState.ACTIVE),
-        state_reason=None,
-        failures=0,
-        closed_until=None,
-    )
+def enable(connection: Connection, found: Row[Any], by: By) -> None:
+    """Push again, whoever stopped it: what is parked is due, the failures are forgotten."""
+    values = {
+        "state": str(SubscriptionState.ACTIVE),
+        "state_reason": None,
+        "failures": 0,
+        "closed_until": None,
+    }
+    editing.save(connection, BOOK, found, values, by)
     unpark(connection, found.id)
 
 
-def delete(connection: Connection, found: Row[Any]) -> None:
-    """Take a subscription out of sight; the row stays, since pushes refer to it.
-
-    Raises:
-        ConflictError: somebody else changed it since `found` was read.
-    """
-    _write(connection, found, state=str(SubscriptionState.DELETED), state_reason="deleted")
+def delete(connection: Connection, found: Row[Any], by: By) -> None:
+    """Take a subscription out of sight; the row stays, since pushes refer to it."""
+    values = {"state": str(SubscriptionState.DELETED), "state_reason": "deleted"}
+    editing.save(connection, BOOK, found, values, by)
     park(connection, found.id)
 
 
-def rotate_secret(connection: Connection, found: Row[Any], *, settings: Settings) -> str:
-    """Make a new secret and return it; the old one signs beside it for 24 hours.
-
-    Raises:
-        ConflictError: somebody else changed it since `found` was read.
-    """
+def rotate_secret(connection: Connection, found: Row[Any], by: By, *, settings: Settings) -> str:
+    """Make a new secret and return it; the old one signs beside it for 24 hours."""
     newest = found.secret_numbers[0]
-    _write(
-        connection,
-        found,
-        secret_numbers=[newest + 1, newest],
-        old_secret_until=utcnow() + OLD_SECRET_LIVES,
-    )
+    values = {
+        "secret_numbers": [newest + 1, newest],
+        "old_secret_until": utcnow() + OLD_SECRET_LIVES,
+    }
+    editing.save(connection, BOOK, found, values, by)
     return secret_text(found.id, newest + 1, settings=settings)
 
 
@@ -188,13 +196,3 @@ def _check_room(connection: Connection, source_id: UUID) -> None:
     count = connection.scalar(select(func.count()).where(*own))
     if (count or 0) >= MOST:
         raise InputError.at("", "most", f"at most {MOST} subscriptions")
-
-
-def _write(connection: Connection, found: Row[Any], **values: object) -> None:
-    changed = connection.execute(
-        update(SUBSCRIPTIONS)
-        .where(SUBSCRIPTIONS.c.id == found.id, SUBSCRIPTIONS.c.version == found.version)
-        .values(version=found.version + 1, **values)
-    )
-    if not changed.rowcount:
-        raise ConflictError("It was changed by somebody else just now; read it again")

@@ -1,16 +1,21 @@
 """`manage.py provider`: who delivers for us."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from core.cli import FAILED, json_option, output
 from core.cli_app import application
 
+if TYPE_CHECKING:
+    from core.editing import By
+
+PROFILES = click.Choice(["standard-webhooks", "hmac-sha256", "basic", "token"])
+
 
 @click.group()
 def provider() -> None:
-    """Add, list, pause, resume and test providers."""
+    """Add, edit, list, pause, drain, resume and test providers."""
 
 
 @provider.command(name="add")
@@ -33,7 +38,7 @@ def provider() -> None:
 )
 @click.option(
     "--callback-profile",
-    type=click.Choice(["standard-webhooks", "hmac-sha256", "basic", "token"]),
+    type=PROFILES,
     default="standard-webhooks",
     show_default=True,
     help="How its callbacks are signed.",
@@ -82,6 +87,35 @@ def add_provider(
     output({"provider": code, "state": row.state, "reason": row.state_reason}, as_json)
 
 
+@provider.command(name="edit")
+@click.argument("code")
+@click.option("--url", help="Where invoices are posted to.")
+@click.option("--idempotent/--not-idempotent", "is_idempotent", default=None)
+@click.option("--auth-ref", metavar="REF", help="Where its credentials are; empty: none.")
+@click.option("--callback-secret-ref", "secret_refs", metavar="REF", multiple=True, help="All new.")
+@click.option("--callback-profile", type=PROFILES)
+@click.option("--concurrency", type=int, help="Calls at once, per process.")
+@click.option("--setting", "pairs", metavar="NAME=VALUE", multiple=True, help="NAME= takes it out.")
+def edit_provider(
+    code: str, secret_refs: tuple[str, ...], pairs: tuple[str, ...], **given: object
+) -> None:
+    """Change the provider CODE; what is not named stays as it is."""
+    from core.db import unit_of_work
+    from core.settings import current
+    from invoices import edits, setup
+
+    values = {name: value for name, value in given.items() if value is not None}
+    if secret_refs:
+        values["callback_secret_refs"] = list(secret_refs)
+    with application(), unit_of_work() as connection:
+        found = setup.provider(connection, code)
+        if pairs:
+            merged = {**found.settings, **_settings(pairs)}
+            values["settings"] = {name: value for name, value in merged.items() if value}
+        changed = edits.edit_provider(connection, found.id, values, _by(), settings=current())
+    click.echo(f"{code}: {', '.join(sorted(changed)) or 'nothing'} changed")
+
+
 @provider.command(name="list")
 @json_option
 def list_providers(*, as_json: bool) -> None:
@@ -100,11 +134,25 @@ def list_providers(*, as_json: bool) -> None:
 def pause_provider(code: str, reason: str) -> None:
     """Give CODE no work until it is resumed."""
     from core.db import unit_of_work
-    from invoices import setup
+    from invoices import edits
 
     with application(), unit_of_work() as connection:
-        setup.pause_provider(connection, code, reason)
+        edits.pause_provider(connection, code, reason, _by())
     click.echo(f"{code} is paused")
+
+
+@provider.command(name="drain")
+@click.argument("code")
+@click.option("--reason", default="drained by command", show_default=True)
+def drain_provider(code: str, reason: str) -> None:
+    """Let CODE finish what it has begun, and give it nothing new until it is resumed."""
+    from core.db import unit_of_work
+    from core.settings import current
+    from invoices import edits
+
+    with application(), unit_of_work() as connection:
+        edits.drain_provider(connection, code, reason, _by(), settings=current())
+    click.echo(f"{code} is draining")
 
 
 @provider.command(name="resume")
@@ -113,11 +161,18 @@ def resume_provider(code: str) -> None:
     """Give CODE work again; its alarm is taken back."""
     from core.db import unit_of_work
     from core.settings import current
-    from invoices import setup
+    from invoices import edits
 
     with application(), unit_of_work() as connection:
-        setup.resume_provider(connection, code, settings=current())
+        edits.resume_provider(connection, code, _by(), settings=current())
     click.echo(f"{code} is active")
+
+
+def _by() -> "By":
+    from core.editing import By
+    from core.staff import command_line_user
+
+    return By(command_line_user())
 
 
 def _settings(pairs: tuple[str, ...]) -> dict[str, str]:

@@ -1,18 +1,21 @@
 """`manage.py source` and `manage.py key`: billing systems and their API keys."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from core.cli import json_option, output
 from core.cli_app import application
 
+if TYPE_CHECKING:
+    from core.editing import By
+
 ENVIRONMENTS = click.Choice(["live", "test"])
 
 
 @click.group()
 def source() -> None:
-    """Add, list and disable billing systems."""
+    """Add, list, disable and enable billing systems."""
 
 
 @source.command(name="add")
@@ -48,11 +51,23 @@ def list_sources(*, as_json: bool) -> None:
 def disable_source(name: str) -> None:
     """Refuse all keys of the source NAME; its invoices go on."""
     from core.db import unit_of_work
-    from invoices import setup
+    from invoices import edits
 
     with application(), unit_of_work() as connection:
-        setup.disable_source(connection, name)
+        edits.disable_source(connection, name, _by())
     click.echo(f"{name} is disabled")
+
+
+@source.command(name="enable")
+@click.argument("name")
+def enable_source(name: str) -> None:
+    """Take the keys of the source NAME again."""
+    from core.db import unit_of_work
+    from invoices import edits
+
+    with application(), unit_of_work() as connection:
+        edits.enable_source(connection, name, _by())
+    click.echo(f"{name} is enabled")
 
 
 @click.group()
@@ -106,8 +121,15 @@ def revoke_key(prefix: str) -> None:
     from invoices import access
 
     with application(), unit_of_work() as connection:
-        access.revoke(connection, prefix)
+        access.revoke(connection, prefix, _by())
     click.echo(f"{prefix} is revoked")
+
+
+def _by() -> "By":
+    from core.editing import By
+    from core.staff import command_line_user
+
+    return By(command_line_user())
 
 
 def _print_key(source_name: str, made: str, *, as_json: bool) -> None:

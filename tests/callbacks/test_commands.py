@@ -108,6 +108,20 @@ def test_an_unmapped_word_is_mended(
     assert desk.status_of(sent.id) == "delivered"
 
 
+def test_a_word_that_has_lost_its_meaning_waits_until_it_has_one_again(
+    client: FlaskClient, acme: str, sent: Sent, console: Console
+) -> None:
+    done = console("callback", "unmap", "acme", "Delivered")
+    call(client, acme, said(sent.delivery_id, "delivered"))
+    work()
+    assert listed(console) == ["unmapped"]
+    console("callback", "map", "acme", "delivered", "delivered")
+    work()
+
+    assert done.out == "'Delivered' of acme means nothing now\n"
+    assert desk.status_of(sent.id) == "delivered"
+
+
 @pytest.mark.one_database
 @pytest.mark.parametrize(
     ("args", "code"),
@@ -118,6 +132,8 @@ def test_an_unmapped_word_is_mended(
         (["map", "nobody", "x", "sent"], 1),
         (["map", "acme", "x", "held"], 2),
         (["map", "acme", " ", "sent"], 1),
+        (["unmap", "nobody", "sent"], 1),
+        (["unmap", "acme", "teleported"], 1),
         (["list", "--state", "x"], 2),
     ],
 )

@@ -7,10 +7,11 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
-from callbacks import services
+from callbacks import mappings, services
 from callbacks.services import End
 from core.clock import utcnow
 from core.db import reading, unit_of_work
+from core.editing import By
 from core.errors import InputError, NotFoundError
 from core.ids import new_id
 from status.models import Status
@@ -31,6 +32,8 @@ from tests.support.channel import FakeChannel
 from tests.support.factories import SourceWithKey, add_invoice
 
 pytestmark = pytest.mark.every_database
+
+BY = By("anna")
 
 
 def worked(client: FlaskClient, code: str, *bodies: object) -> list[End]:
@@ -235,7 +238,7 @@ def test_what_waited_for_a_word_goes_on_when_it_is_mapped(
     worked(client, acme, said(sent.delivery_id, "Teleported"))
 
     with unit_of_work() as connection:
-        services.map_status(connection, provider_id(acme), " teleported ", Status.DELIVERED)
+        mappings.map_status(connection, provider_id(acme), " teleported ", Status.DELIVERED, BY)
     work()
 
     assert stored().state == "applied"
@@ -245,7 +248,7 @@ def test_what_waited_for_a_word_goes_on_when_it_is_mapped(
 
 def test_a_mapping_may_be_changed(client: FlaskClient, acme: str, sent: Sent) -> None:
     with unit_of_work() as connection:
-        services.map_status(connection, provider_id(acme), "delivered", Status.UNDELIVERABLE)
+        mappings.map_status(connection, provider_id(acme), "delivered", Status.UNDELIVERABLE, BY)
 
     worked(client, acme, said(sent.delivery_id, "DELIVERED"))
 
@@ -259,7 +262,7 @@ def test_a_mapping_may_be_changed(client: FlaskClient, acme: str, sent: Sent) ->
 )
 def test_what_cannot_be_mapped_is_refused(acme: str, word: str, status: str) -> None:
     with pytest.raises(InputError), unit_of_work() as connection:
-        services.map_status(connection, provider_id(acme), word, Status(status))
+        mappings.map_status(connection, provider_id(acme), word, Status(status), BY)
 
 
 def test_uses_of_words_are_counted(client: FlaskClient, acme: str, sent: Sent) -> None:

@@ -7,6 +7,7 @@ from flask.testing import FlaskClient
 from core import access
 from core.access import Caller, caller, refused
 from core.db import unit_of_work
+from core.editing import By
 from core.errors import ForbiddenError, UnauthenticatedError
 from core.ids import new_id
 from invoices.access import revoke
@@ -38,7 +39,7 @@ def test_no_key_a_wrong_one_and_a_revoked_one_get_the_same_answer(
 ) -> None:
     wrong_secret = source.key[:-4] + ("0000" if source.key[-4:] != "0000" else "1111")
     with unit_of_work() as connection:
-        revoke(connection, source.key.split("_")[2])
+        revoke(connection, source.key.split("_")[2], By("anna"))
 
     answers = [
         answer_without_id(client, authorization)

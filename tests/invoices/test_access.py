@@ -9,13 +9,16 @@ from sqlalchemy import Row, select, update
 
 from core.clock import utcnow
 from core.db import reading, unit_of_work
+from core.editing import By
 from core.errors import ConflictError, InputError, NotFoundError, UnauthenticatedError
 from core.ids import new_id
-from invoices import setup
+from invoices import edits
 from invoices.access import KEYS, authenticate, create_key, keys, revoke
 from tests.support.factories import SourceWithKey, add_source
 
 pytestmark = pytest.mark.every_database
+
+BY = By("anna")
 
 
 def row_of(key: str) -> Row[Any]:
@@ -72,7 +75,7 @@ def test_a_key_that_no_longer_counts_is_refused(
 
 def test_the_keys_of_a_disabled_source_are_refused(source: SourceWithKey) -> None:
     with unit_of_work() as connection:
-        setup.disable_source(connection, source.name)
+        edits.disable_source(connection, source.name, BY)
 
     with pytest.raises(UnauthenticatedError):
         authenticate(source.key)
@@ -107,17 +110,17 @@ def test_a_use_after_a_minute_is_noted_again(source: SourceWithKey) -> None:
 def test_a_revoked_key_stays_revoked_since_the_first_time(source: SourceWithKey) -> None:
     prefix = source.key.split("_")[2]
     with unit_of_work() as connection:
-        revoke(connection, prefix)
+        revoke(connection, prefix, BY)
     first = row_of(source.key).revoked_at
     with unit_of_work() as connection:
-        revoke(connection, prefix)
+        revoke(connection, prefix, BY)
 
     assert row_of(source.key).revoked_at == first
 
 
 def test_revoking_what_is_not_there_says_so(app: Flask) -> None:
     with pytest.raises(NotFoundError), unit_of_work() as connection:
-        revoke(connection, "nothing")
+        revoke(connection, "nothing", BY)
 
 
 def test_a_key_for_nobody_is_refused(app: Flask) -> None:

@@ -77,3 +77,33 @@ def test_without_tables_the_next_step_is_named(tmp_path: Path) -> None:
     line = Manage(tmp_path, {}).refusal("source", "list")
 
     assert "run manage.py db upgrade" in line
+
+
+def test_a_provider_is_changed_and_drained(manage: Manage) -> None:
+    manage("provider", "add", "post", "--channel", "sandbox", "--setting", "timeout_seconds=9")
+    changed = manage(
+        "provider", "edit", "post", "--concurrency", "4", "--not-idempotent",
+        "--setting", "timeout_seconds=", "--setting", "auth_header=X-Key",
+    )  # fmt: skip
+    same = manage("provider", "edit", "post", "--concurrency", "4")
+    manage("provider", "drain", "post", "--reason", "moving")
+    [row] = [row for row in manage.json("provider", "list") if row["code"] == "post"]
+
+    assert changed.stdout == "post: concurrency, is_idempotent, settings changed\n"
+    assert same.stdout == "post: nothing changed\n"
+    assert (row["concurrency"], row["is_idempotent"], row["url"] is None) == (4, False, False)
+    assert (row["state"], row["state_reason"]) == ("draining", "moving")
+    assert row["updated_by"].startswith("command line, ")
+    assert "at most 30" in manage.refusal(
+        "provider", "edit", "post", "--setting", "timeout_seconds=99"
+    )
+
+
+def test_a_source_is_disabled_and_enabled(manage: Manage) -> None:
+    manage("source", "add", "pos")
+    manage("source", "disable", "pos")
+    [off] = [row for row in manage.json("source", "list") if row["name"] == "pos"]
+    manage("source", "enable", "pos")
+    [on] = [row for row in manage.json("source", "list") if row["name"] == "pos"]
+
+    assert (off["is_disabled"], on["is_disabled"]) == (True, False)

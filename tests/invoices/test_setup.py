@@ -10,14 +10,17 @@ from flask import Flask
 from sqlalchemy import Connection, Row, select
 
 from core.db import reading, unit_of_work
+from core.editing import By
 from core.errors import ConflictError, InputError, NotFoundError
 from core.settings import Settings
 from core.web import settings
-from invoices import setup
+from invoices import edits, setup
 from invoices.setup import PROVIDERS, SOURCES, NewProvider
 from tests.support.environment import make_settings
 
 pytestmark = pytest.mark.every_database
+
+BY = By("anna")
 
 
 @pytest.fixture
@@ -88,7 +91,7 @@ def test_a_source_of_an_unknown_provider_or_environment_is_refused(app: Flask) -
 
 def test_disabling_an_unknown_source_says_so(app: Flask) -> None:
     with pytest.raises(NotFoundError, match="erp"), unit_of_work() as connection:
-        setup.disable_source(connection, "erp")
+        edits.disable_source(connection, "erp", BY)
 
 
 def test_a_provider_is_added_ready_for_work(app: Flask) -> None:
@@ -164,7 +167,7 @@ def test_a_provider_whose_callbacks_nobody_can_verify_stays_paused(
     assert provider().state == "paused"
     assert "no callback secret" in provider().state_reason
     with pytest.raises(ConflictError, match="no callback secret"), unit_of_work() as connection:
-        setup.resume_provider(connection, "acme", settings=strict)
+        edits.resume_provider(connection, "acme", BY, settings=strict)
 
 
 def test_the_sandbox_is_at_home_unless_told(app: Flask, strict: Settings) -> None:
@@ -182,11 +185,11 @@ def test_a_channel_that_is_not_there_is_refused(app: Flask, strict: Settings) ->
 def test_a_paused_provider_is_resumed_with_a_clean_sheet(app: Flask) -> None:
     add(ACME)
     with unit_of_work() as connection:
-        setup.pause_provider(connection, "acme", " maintenance ")
+        edits.pause_provider(connection, "acme", " maintenance ", BY)
     paused = provider()
     with unit_of_work() as connection:
         connection.execute(PROVIDERS.update().values(alarm="401", failures=7))
-        setup.resume_provider(connection, "acme", settings=settings())
+        edits.resume_provider(connection, "acme", BY, settings=settings())
 
     assert (paused.state, paused.state_reason, paused.version) == ("paused", "maintenance", 2)
     resumed = provider()
@@ -199,12 +202,12 @@ def test_a_pause_needs_a_reason(app: Flask, reason: str) -> None:
     add(ACME)
 
     with pytest.raises(InputError), unit_of_work() as connection:
-        setup.pause_provider(connection, "acme", reason)
+        edits.pause_provider(connection, "acme", reason, BY)
 
 
 def test_pausing_an_unknown_provider_says_so(app: Flask) -> None:
     with pytest.raises(NotFoundError, match="nobody"), unit_of_work() as connection:
-        setup.pause_provider(connection, "nobody", "why")
+        edits.pause_provider(connection, "nobody", "why", BY)
 
 
 def test_packages_above_hear_of_a_new_provider(app: Flask) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import Row, select, update
 from core import webhooks
 from core.clock import utcnow
 from core.db import reading, unit_of_work
+from core.editing import By
 from core.http import Answer, Failure
 from core.ids import new_id
 from core.pump import Message
@@ -161,7 +162,7 @@ def test_after_a_rotation_both_secrets_verify_for_a_day(source: SourceWithKey) -
         subscription_id, old = add_subscription(source, receiver.url)
         with unit_of_work() as connection:
             found = queries.subscription(connection, None, subscription_id)
-            new = subscriptions.rotate_secret(connection, found, settings=settings())
+            new = subscriptions.rotate_secret(connection, found, By("anna"), settings=settings())
         add_invoice(source)
         post()
         desk.change(SUBSCRIPTIONS, old_secret_until=utcnow() - timedelta(seconds=1))

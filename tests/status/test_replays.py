@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 
 from core.clock import rfc3339, utcnow
 from core.db import reading, unit_of_work
+from core.editing import By
 from status import pushes, queries, replays, subscriptions
 from status.models import PushState
 from status.queries import PUSHES
@@ -40,9 +41,9 @@ def states() -> list[str]:
     return [row.state for row in rows()]
 
 
-def act(subscription_id: UUID, verb: Callable[[Connection, Row[Any]], object]) -> None:
+def act(subscription_id: UUID, verb: Callable[[Connection, Row[Any], By], object]) -> None:
     with unit_of_work() as connection:
-        verb(connection, queries.subscription(connection, None, subscription_id))
+        verb(connection, subscriptions.locked(connection, None, subscription_id), By("anna"))
 
 
 def has_due() -> bool:
@@ -233,7 +234,8 @@ def test_only_this_subscription_hears_again(source: SourceWithKey, api: FlaskCli
 
 def test_a_test_is_not_told_again(source: SourceWithKey, api: FlaskClient) -> None:
     subscription_id, _ = add_subscription(source)
-    act(subscription_id, replays.send_test)
+    with unit_of_work() as connection:
+        replays.send_test(connection, queries.subscription(connection, None, subscription_id))
     finish()
 
     assert replay(api, subscription_id, an_hour_ago()).get_json()["replayed"] == 0

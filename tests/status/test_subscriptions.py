@@ -11,7 +11,8 @@ from sqlalchemy import select, update
 
 from core.clock import utcnow
 from core.db import reading, unit_of_work
-from core.errors import ConflictError, InputError
+from core.editing import By
+from core.errors import ChangedError, InputError
 from core.ids import new_id
 from core.settings import Settings
 from core.web import settings
@@ -209,9 +210,9 @@ def test_of_two_changes_at_once_one_is_refused(source: SourceWithKey) -> None:
         seen = queries.subscription(connection, source.id, new)
 
     with unit_of_work() as connection:
-        subscriptions.pause(connection, seen)
-    with pytest.raises(ConflictError), unit_of_work() as connection:
-        subscriptions.delete(connection, seen)
+        subscriptions.pause(connection, seen, By("anna"))
+    with pytest.raises(ChangedError, match="changed by anna"), unit_of_work() as connection:
+        subscriptions.delete(connection, seen, By("bert"))
 
 
 def test_pausing_and_enabling(source: SourceWithKey, api: FlaskClient) -> None:

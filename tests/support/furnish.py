@@ -11,13 +11,16 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from callbacks.services import map_status
+from callbacks.mappings import map_status
 from core.cli_app import application
 from core.db import unit_of_work
+from core.editing import By
 from core.settings import current
-from invoices import access, setup
+from invoices import access, edits, setup
 from invoices.models import Provider
 from status.models import Status
+
+BY = By("furnish")
 
 
 def main(wanted: dict[str, Any]) -> dict[str, str]:
@@ -27,9 +30,9 @@ def main(wanted: dict[str, Any]) -> dict[str, str]:
             new = setup.NewProvider(**provider)
             setup.add_provider(connection, new, settings=current())
         if "pause" in wanted:
-            setup.pause_provider(connection, wanted["pause"], "a test")
+            edits.pause_provider(connection, wanted["pause"], "a test", BY)
         if "resume" in wanted:
-            setup.resume_provider(connection, wanted["resume"], settings=current())
+            edits.resume_provider(connection, wanted["resume"], BY, settings=current())
         if "map" in wanted:
             _map(connection, *wanted["map"])
         sources = wanted.get("sources", {})
@@ -44,7 +47,7 @@ def _source(connection: Connection, name: str, code: str) -> str:
 def _map(connection: Connection, code: str, word: str, status: str) -> None:
     columns = Provider.__table__.c
     provider_id = connection.scalars(select(columns.id).where(columns.code == code)).one()
-    map_status(connection, provider_id, word, Status(status))
+    map_status(connection, provider_id, word, Status(status), BY)
 
 
 if __name__ == "__main__":
