@@ -16,18 +16,19 @@ from uuid import UUID
 from sqlalchemy import select
 
 from callbacks import inbox
-from callbacks.services import map_status
+from callbacks.mappings import map_status
 from core import pace
 from core.cli_app import application
 from core.clock import utcnow
 from core.db import reading, unit_of_work
+from core.editing import By
 from core.errors import InputError, KuvertError
 from core.http import Answer, Failure
 from core.ids import new_id
 from core.settings import current
 from core.web import settings
 from core.webhooks import Secret, signed_headers
-from invoices import access, setup
+from invoices import access, edits, setup
 from invoices.channels import Envelope, Result, Route
 from invoices.channels.http import read_end
 from invoices.models import Invoice
@@ -41,6 +42,8 @@ from tests.callbacks.calling import work as work_through_callbacks
 from tests.support import desk, full_schedule, full_subscriptions
 from tests.support.factories import invoice_json
 from tests.support.provider import SECRET
+
+ANN = By("ann@example.com")
 
 BY_STAFF = Order(reason="the customer asked for it", actor="ann@example.com", cause=Cause.STAFF)
 SELLERS = ("Blau & Söhne GmbH", "Kaffeerösterei Elbe", "Nordlys Trading ApS", "Zażółć S.A.")
@@ -133,7 +136,7 @@ def _set_up() -> None:
     with unit_of_work() as connection:
         for new in providers:
             setup.add_provider(connection, new, settings=settings())
-        setup.pause_provider(connection, "post", "their maintenance, until Monday")
+        edits.pause_provider(connection, "post", "their maintenance, until Monday", ANN)
         for name, environment, provider in (
             ("erp", "test", "sandbox"),
             ("webshop", "live", "post"),
@@ -143,8 +146,8 @@ def _set_up() -> None:
             source = setup.add_source(connection, name, environment, provider)
             access.create_key(connection, source, environment, expires_days=30)
             revoked = access.create_key(connection, source, environment, ["invoices:read"])
-            access.revoke(connection, revoked.split("_")[2])
-        setup.disable_source(connection, "old system")
+            access.revoke(connection, revoked.split("_")[2], ANN)
+        edits.disable_source(connection, "old system", ANN)
 
 
 def _naughty(texts: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -279,7 +282,7 @@ def _call_back() -> None:
     _say("received", {"reference": known, "status": "delivered"})
     with unit_of_work() as connection:
         provider = setup.provider(connection, "sandbox")
-        map_status(connection, provider.id, "handed to the neighbour", Status.DELIVERED)
+        map_status(connection, provider.id, "handed to the neighbour", Status.DELIVERED, ANN)
 
 
 def _say(event_id: str, body: object) -> None:

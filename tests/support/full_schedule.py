@@ -7,10 +7,10 @@ from sqlalchemy import Connection, insert
 
 from core.clock import utcnow
 from core.db import unit_of_work
+from core.editing import By
 from core.errors import InputError
 from core.queues import TaskName
 from core.schedules import books, edits, ledger, services
-from core.schedules.books import By
 from core.schedules.models import Reason, RunState, ScheduleRun
 
 RUNS = ScheduleRun.__table__

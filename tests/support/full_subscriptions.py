@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, select, update
 
 from core.clock import utcnow
 from core.db import unit_of_work
+from core.editing import By
 from core.ids import new_id
 from core.pump import Message
 from core.web import settings
@@ -15,6 +16,8 @@ from invoices import setup
 from status import pushes, subscriptions
 from status.models import Push, Subscription
 from tests.support.receiver import Receiver
+
+ANN = By("ann@example.com")
 
 PUSHES = Push.__table__
 SUBSCRIPTIONS = Subscription.__table__
@@ -40,8 +43,8 @@ def push() -> None:
         for name, receiver in (("well", well), ("ill", ill)):
             _move(name, receiver.url)
         with unit_of_work() as connection:
-            subscriptions.pause(connection, _found(connection, "paused"))
-            subscriptions.delete(connection, _found(connection, "deleted"))
+            subscriptions.pause(connection, _found(connection, "paused"), ANN)
+            subscriptions.delete(connection, _found(connection, "deleted"), ANN)
         for _ in range(TRIES):
             _post_what_is_due()
     _move(well.url, "https://erp.example/hooks/kuvert")
