@@ -33,7 +33,7 @@ storm: $(VENV)/.dev ## the long fault tests
 bench: $(BENCH)/.done ## the benchmarks, as ratios in one run
 	$(BENCH)/bin/python -m tests.benchmarks $(ARGS)
 
-services: ## RabbitMQ, PostgreSQL, MariaDB and Chromium for the tests, on Debian
+services: ## RabbitMQ, PostgreSQL, MariaDB, Chromium and Dovecot for the tests, on Debian
 	deploy/services.sh
 
 requirements: $(VENV)/.dev ## compile requirements/*.in with hashes

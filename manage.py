@@ -16,7 +16,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "provider": ("invoices.cli.providers:provider", "Add, list, pause, resume and test providers."),
     "subscription": ("status.cli:subscription", "Say who is told of status events."),
     "invoice": ("invoices.cli.invoices:invoice", "Import, look at and decide invoices."),
-    "callback": ("callbacks.cli:callback", "Look at what providers said, replay it, map words."),
+    "callback": (
+        "callbacks.cli.callbacks:callback",
+        "Look at what providers said, replay it, map words.",
+    ),
+    "mail": ("callbacks.cli.mail:mail", "Read the mailbox that answers to our mails come to."),
     "report": ("invoices.cli.reports:report", "Add up what was taken in."),
     "schedule": ("core.cli_schedule_edit:schedule", "See and change when Kuvert does what."),
     "task": ("core.cli_task:task", "Send a task by its wire name."),

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, Uuid
+from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.models import Base
@@ -15,13 +15,15 @@ class CallbackKind(StrEnum):
     """How a callback reached us."""
 
     WEBHOOK = "webhook"
+    DSN = "dsn"
 
 
 class CallbackState(StrEnum):
     """What has become of a callback.
 
     `received` and `orphan` (no delivery found yet) stay due and are looked at again; `unmapped`
-    (a status word that nobody has mapped) is looked at again when a mapping is added.
+    (a status word that nobody has mapped) is looked at again when a mapping is added. `unmatched`
+    is a mail that does not prove which delivery it speaks of.
     """
 
     RECEIVED = "received"
@@ -31,12 +33,15 @@ class CallbackState(StrEnum):
     UNMAPPED = "unmapped"
     UNPARSABLE = "unparsable"
     CONFLICT = "conflict"
+    UNMATCHED = "unmatched"
 
 
 class Callback(Base):
-    """One message of a provider, stored raw before anything else happens.
+    """One message of a provider, or a mail, stored raw before anything else happens.
 
-    `dedupe_key` is the provider's event id where it has one, else the SHA-256 of the body.
+    `dedupe_key` is the provider's event id where it has one, else the SHA-256 of the body. A mail
+    has no provider; it is known by `mail_key`, the hash of its Message-ID and content, and its
+    `dedupe_key` is the Message-ID, for people to search.
     `conflict_sha256`: another body came later under the same key; staff should look.
     """
 
@@ -44,12 +49,13 @@ class Callback(Base):
     __table_args__ = (UniqueConstraint("provider_id", "dedupe_key"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    provider_id: Mapped[UUID] = mapped_column(Uuid(), ForeignKey("providers.id"))
+    provider_id: Mapped[UUID | None] = mapped_column(Uuid(), ForeignKey("providers.id"))
     kind: Mapped[str] = mapped_column(String(10))
     headers: Mapped[dict[str, str]]
     body: Mapped[bytes] = mapped_column(LongBytes)
     body_sha256: Mapped[str] = mapped_column(String(64))
     dedupe_key: Mapped[str] = mapped_column(String(255))
+    mail_key: Mapped[str | None] = mapped_column(String(64))
     conflict_sha256: Mapped[str | None] = mapped_column(String(64))
     state: Mapped[str] = mapped_column(String(20))
     note: Mapped[str | None] = mapped_column(String(500))
@@ -69,6 +75,30 @@ Index(
     postgresql_where=Callback.due_at.is_not(None),
     sqlite_where=Callback.due_at.is_not(None),
 )
+
+
+Index(
+    "ix_callbacks_mail_key",
+    Callback.mail_key,
+    unique=True,
+    postgresql_where=Callback.mail_key.is_not(None),
+    sqlite_where=Callback.mail_key.is_not(None),
+)
+
+
+class MailboxProgress(Base):
+    """How far a mailbox has been read: the IMAP number of the last mail that was taken in.
+
+    The number means something under one `uid_validity` alone (RFC 3501 §2.3.1.1).
+    """
+
+    __tablename__ = "mailbox_progress"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(255), unique=True)
+    uid_validity: Mapped[int] = mapped_column(BigInteger)
+    last_uid: Mapped[int] = mapped_column(BigInteger)
+    read_at: Mapped[datetime]
 
 
 class StatusMapping(Base):

@@ -21,7 +21,7 @@ def newest(
     `conflict` are those that came again with another body, whatever became of the first.
     """
     columns = [column for column in CALLBACKS.c if column.name not in {"body", "headers"}]
-    statement = select(*columns, PROVIDERS.c.code.label("provider")).join(
+    statement = select(*columns, PROVIDERS.c.code.label("provider")).outerjoin(
         PROVIDERS, PROVIDERS.c.id == CALLBACKS.c.provider_id
     )
     if state == CallbackState.CONFLICT:
@@ -41,7 +41,7 @@ def callback(connection: Connection, callback_id: UUID) -> Row[Any]:
     """
     found = connection.execute(
         select(CALLBACKS, PROVIDERS.c.code.label("provider"))
-        .join(PROVIDERS, PROVIDERS.c.id == CALLBACKS.c.provider_id)
+        .outerjoin(PROVIDERS, PROVIDERS.c.id == CALLBACKS.c.provider_id)
         .where(CALLBACKS.c.id == callback_id)
     ).first()
     if found is None:

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, and_, or_, select, update
 
 from callbacks import schemas
-from callbacks.models import Callback, CallbackState, StatusMapping
+from callbacks.models import Callback, CallbackKind, CallbackState, StatusMapping
 from callbacks.schemas import Said
 from core.clock import utcnow
 from core.db import database
@@ -77,7 +77,7 @@ def process(connection: Connection, token: UUID, ids: Sequence[UUID]) -> list[En
     ends: dict[UUID, End] = {}
     said = _read_all(connection, rows, ends)
     matched = _match(connection, rows, said)
-    meanings = _meanings(connection, {row.provider_id for row in rows})
+    meanings = _meanings(connection, {row.provider_id for row in rows if row.provider_id})
     verdicts = []
     for row in rows:
         if row.id in ends:
@@ -104,6 +104,10 @@ def _read_all(
     settings = {row.id: row.settings for row in connection.execute(statement)}
     said = {}
     for row in rows:
+        if row.kind == CallbackKind.DSN:
+            note = "nothing in it proves which delivery it speaks of"
+            ends[row.id] = End(row.id, CallbackState.UNMATCHED, note)
+            continue
         try:
             said[row.id] = schemas.read(row.body, settings[row.provider_id])
         except KuvertError as error:
@@ -130,7 +134,9 @@ def _match(
         or_(
             handle.among(columns.id, keys),
             and_(
-                handle.among(columns.provider_id, {row.provider_id for row in rows}),
+                handle.among(
+                    columns.provider_id, {row.provider_id for row in rows if row.provider_id}
+                ),
                 handle.among(columns.provider_reference, references),
             ),
         )

@@ -6,8 +6,10 @@ from celery import current_app, shared_task
 from sqlalchemy import Connection
 
 from callbacks import services
+from callbacks.mailbox import reading
 from core import pump
 from core.db import insist
+from core.errors import KuvertError
 from core.queues import TaskName
 from core.settings import current
 
@@ -18,6 +20,13 @@ CALLBACKS = pump.Pump(
     is_due=services.has_due,
     claim=services.claim,
 )
+
+
+# A mailbox that is away is said in one line, without a trace.
+@shared_task(name=TaskName.CHECK_EMAIL_INBOX.value, throws=(KuvertError,))
+def check_email_inbox() -> str:
+    """Read the mailbox that answers to our mails come to."""
+    return str(reading.check(current().imap_url))
 
 
 @shared_task(name=TaskName.GET_DUE_CALLBACKS.value)

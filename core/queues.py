@@ -17,6 +17,7 @@ class TaskName(StrEnum):
     PROCESS_CALLBACK = "tasks.processCallback"
     GET_DUE_STATUSES = "tasks.getDueStatuses"
     CREATED_STATUS = "tasks.createdStatus"
+    CHECK_EMAIL_INBOX = "tasks.checkEmailInbox"
     GET_TOTAL_INVOICES = "tasks.getTotalInvoices"
 
 
@@ -27,6 +28,7 @@ QUEUE_OF = {
     TaskName.PROCESS_CALLBACK: "callback",
     TaskName.GET_DUE_STATUSES: "getstatus",
     TaskName.CREATED_STATUS: "invoicestatus",
+    TaskName.CHECK_EMAIL_INBOX: "getemail",
     TaskName.GET_TOTAL_INVOICES: "gettotalinvoices",
 }
 """The one table of routes."""

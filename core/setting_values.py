@@ -18,6 +18,7 @@ KEY_RECIPE = "python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
 _ON = frozenset({"1", "on", "true", "yes"})
 _OFF = frozenset({"0", "off", "false", "no"})
 _ADDRESS = re.compile(r"[^@\s<>,;:]+@[^@\s<>,;:]+")
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _LONGEST_SHOWN = 60
 _SHORTEST_SECRET = 16
 _LONGEST_LABEL = 40
@@ -159,8 +160,15 @@ def smtp_url(text: str) -> str:
 
 
 def imap_url(text: str) -> str:
-    """Read the address of a mailbox."""
-    split(text, ("imaps",), "imaps://kuvert:PASSWORD@mail.example.org/INBOX")
+    """Read the address of a mailbox; without TLS it must be on this machine."""
+    example = "imaps://kuvert:PASSWORD@mail.example.org/INBOX"
+    parts = split(text, ("imaps", "imap"), example)
+    if not parts.username or not parts.password:
+        raise ValueError(f"it names no user and password; set for example {example}")
+    if parts.query or parts.fragment:
+        raise ValueError(f"? and # mean nothing here; in a password write %3F, %23; {example}")
+    if parts.scheme == "imap" and parts.hostname not in _LOOPBACK:
+        raise ValueError("imap:// would send the password in clear; set imaps://")
     return text
 
 

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Start what the tests talk to on a Debian machine: RabbitMQ, PostgreSQL and MariaDB on their
-# usual loopback ports; and have Chromium, which they drive. Installs what is missing. Can be run twice. For tests only: the database
-# users it makes have no password and are reachable from this machine alone.
+# usual loopback ports; and have Chromium, which they drive, and Dovecot, of which they start one of
+# their own. Installs what is missing. Can be run twice. For tests only: the database users it makes
+# have no password and are reachable from this machine alone.
 set -eu
 
 say() { printf 'services: %s\n' "$*"; }
@@ -57,9 +58,19 @@ chromium() {
 	install chromium
 }
 
+dovecot() {
+	[ -x /usr/sbin/dovecot ] && return
+	# Debian would start one for the whole machine.
+	policy=/usr/sbin/policy-rc.d
+	[ -e "$policy" ] || { printf '#!/bin/sh\nexit 101\n' >"$policy"; chmod +x "$policy"; own_policy=1; }
+	install dovecot-imapd
+	[ -z "${own_policy:-}" ] || rm "$policy"
+}
+
 [ "$(id -u)" = 0 ] || { say 'run it as root: it installs and starts programs' >&2; exit 1; }
 postgresql
 mariadb
 rabbitmq
 chromium
-say 'RabbitMQ, PostgreSQL and MariaDB are reachable; Chromium is there'
+dovecot
+say 'RabbitMQ, PostgreSQL and MariaDB are reachable; Chromium and Dovecot are there'

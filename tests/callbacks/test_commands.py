@@ -5,7 +5,7 @@ import json
 import pytest
 from flask.testing import FlaskClient
 
-from callbacks import cli
+from callbacks.cli import callbacks as cli
 from callbacks.models import CallbackState
 from core.ids import new_id
 from invoices.services.verdicts import VERDICTS

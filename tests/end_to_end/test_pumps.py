@@ -16,7 +16,7 @@ from tests.support.provider import Provider
 pytestmark = pytest.mark.processes
 
 PUMP = "tasks.getActiveInvoices"
-SIGNALS = {"getinvoice", "getcallback", "getstatus", "gettotalinvoices"}
+SIGNALS = {"getinvoice", "getcallback", "getstatus", "getemail", "gettotalinvoices"}
 WORK = {"jobs", "callback", "invoicestatus"}
 
 

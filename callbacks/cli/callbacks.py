@@ -11,7 +11,10 @@ from core.cli_app import application
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
-STATES = ("received", "applied", "ignored", "orphan", "unmapped", "unparsable", "conflict")
+STATES = (
+    *("received", "applied", "ignored", "orphan", "unmapped", "unparsable", "conflict"),
+    "unmatched",
+)
 MEANINGS = ("sent", "delivered", "undeliverable")
 
 

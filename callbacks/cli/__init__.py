@@ -1,0 +1,1 @@
+"""Commands of the invoice desk; manage.py names them in its table."""

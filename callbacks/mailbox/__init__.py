@@ -1,0 +1,1 @@
+"""The mailbox that answers to our mails come to: read, kept raw, moved, never deleted."""
