@@ -11,6 +11,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "beat": ("core.cli_run:beat", "Ring the timers, and look for work that is due."),
     "db": ("core.cli_db:db", "Bring the database's schema up, take it back, check it."),
     "sandbox": ("invoices.sandbox.cli:sandbox", "Run a provider to try Kuvert with."),
+    "user": ("core.cli_user:user", "Say who may log in, and as what."),
     "source": ("invoices.cli.sources:source", "Add, list and disable billing systems."),
     "key": ("invoices.cli.sources:key", "Add, list and revoke API keys."),
     "provider": ("invoices.cli.providers:provider", "Add, list, pause, resume and test providers."),

@@ -63,7 +63,7 @@ def add_first(connection: Connection, email: str) -> str | None:
     """Add an admin where nobody is there yet; return the password, None when somebody is."""
     if connection.scalar(select(USERS.c.id).limit(1)) is not None:
         return None
-    return add(connection, email, Role.ADMIN)
+    return add(connection, email, Role.ADMIN.value)
 
 
 def users(connection: Connection) -> list[dict[str, object]]:
@@ -187,17 +187,18 @@ def _change(connection: Connection, user_id: UUID, **values: object) -> None:
 
 def _keep_an_admin(connection: Connection, user: Row[tuple[object, ...]]) -> None:
     """Refuse to take the last admin away; the rows stay locked, so that two cannot at once."""
-    admins = select(USERS.c.id).where(USERS.c.role == Role.ADMIN, USERS.c.active)
+    admins = select(USERS.c.id).where(USERS.c.role == Role.ADMIN.value, USERS.c.active)
     found = set(connection.scalars(admins.order_by(USERS.c.id).with_for_update()))
     if found == {user.id}:
         raise ConflictError(f"{user.email} is the last admin; make somebody else one first")
 
 
-def _role(role: str) -> Role:
-    if role not in set(Role):
-        known = ", ".join(Role)
-        raise InputError.at("/role", "unknown", f"There is no role {role!r}; known: {known}")
-    return Role(role)
+def _role(role: str) -> str:
+    known = [one.value for one in Role]
+    if role not in known:
+        why = f"There is no role {role!r}; known: {', '.join(known)}"
+        raise InputError.at("/role", "unknown", why)
+    return str(role)
 
 
 def _check(password: str, email: str) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from invoices.trial import Trial
 
 WIDTH = 120
+FIRST_ADMIN = "admin@localhost"
 DEFAULT_PUBLIC_URL = "http://127.0.0.1:8000"
 MANAGE = Path(__file__).resolve().parents[2] / "manage.py"
 
@@ -53,14 +54,24 @@ def _prepare(settings: Settings, *, demo: bool) -> "tuple[Trial | None, str | No
     from core import migrations
     from core.cli_app import application
     from core.db import database, unit_of_work
+    from core.people import services
     from invoices import trial
 
     with application():
         migrations.upgrade(database(), timezone=settings.timezone.key)
+        with unit_of_work() as connection:
+            _tell_admin(services.add_first(connection, FIRST_ADMIN))
         if not demo:
             return None, None
         with unit_of_work() as connection:
             return trial.prepare(connection, settings), trial.short_key(connection)
+
+
+def _tell_admin(password: str | None) -> None:
+    if password:
+        click.echo(f"Nobody could log in yet, so there is a first admin, {FIRST_ADMIN}.")
+        click.echo("The password, shown this once:\n")
+        click.echo(f"    {password}\n")
 
 
 def _children(bind: str, trial: "Trial | None", settings: Settings) -> "list[Child]":
@@ -127,4 +138,6 @@ def _greet(trial: "Trial", bind: str) -> None:
 def _demonstrate(show: "Demonstration", bind: str) -> None:
     is_complete = show.run()
     state = "is up" if is_complete else "is up, but not every sample has come to rest"
-    click.echo(f"\nKuvert {state} at http://{bind} (API docs: /docs). Ctrl-C stops it.")
+    click.echo(
+        f"\nKuvert {state} at http://{bind} (log in at /login, API docs at /docs). Ctrl-C stops it."
+    )
