@@ -2,59 +2,29 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.browser.looks import assert_accessible, assert_fits
+from tests.browser.small_server import STRICT, serving
 from tests.browser.watch import Watch
-
-STRICT = "default-src 'self'; img-src data:; script-src 'nonce-n'; frame-ancestors 'none'"
-PAGE = """<!doctype html><html lang="en"><title>A page</title><meta charset="utf-8">
-<link rel="icon" href="data:,"><main><h1>A page</h1>%s</main></html>"""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    body, policy = "", STRICT
-
-    def do_GET(self) -> None:
-        status = {"/": 200, "/broken": 500}.get(self.path, 404)
-        content = (PAGE % self.body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.send_header("Content-Length", str(len(content)))
-        if self.policy:
-            self.send_header("Content-Security-Policy", self.policy)
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - inherited name
-        """Say nothing on the terminal."""
 
 
 @contextmanager
 def opened(
     browser: Browser, body: str, policy: str = STRICT, path: str = "/"
 ) -> Iterator[tuple[Page, Watch]]:
-    handler = type("Handler", (_Handler,), {"body": body, "policy": policy})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    origin = f"http://localhost:{server.server_address[1]}"
-    context = browser.new_context()
-    try:
-        watch = Watch(context, origin)
-        page = context.new_page()
-        page.goto(origin + path)
-        page.evaluate("0")  # what was noted before comes before this answer
-        yield page, watch
-    finally:
-        context.close()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving({"/": body}, policy) as origin:
+        context = browser.new_context()
+        try:
+            watch = Watch(context, origin)
+            page = context.new_page()
+            page.goto(origin + path)
+            page.evaluate("0")  # what was noted before comes before this answer
+            yield page, watch
+        finally:
+            context.close()
 
 
 @pytest.mark.parametrize(
@@ -67,7 +37,7 @@ def opened(
         ("<p onclick='x()'>x</p>", "policy: kuvert: policy violated: script-src-attr"),
         ("<p style='color: red'>x</p>", "policy: kuvert: policy violated: style-src-attr"),
         ("<img alt='x' src='http://evil.example/x'>", "another site: http://evil.example/x"),
-        ("<link rel='stylesheet' href='/absent'>", "answer: 404 to GET"),
+        ("<link rel='stylesheet' href='/absent'>", "/absent"),
         ("<iframe title='x' src='/broken'></iframe>", "answer: 500 to GET"),
     ],
 )
