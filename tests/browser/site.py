@@ -7,6 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import StorageState
 
+from core.people.roles import Role
 from tests.support.databases import new_database
 from tests.support.processes import Installation
 from tests.support.provider import SECRET
@@ -21,12 +22,17 @@ class Site:
 
     kuvert: Installation
     engine: str
-    sessions: dict[str, StorageState] = field(default_factory=dict)
+    sessions: dict[Role, StorageState] = field(default_factory=dict)
 
     @property
     def origin(self) -> str:
         """Where it is, by the name that passkeys need: they take no address."""
         return f"http://localhost:{self.kuvert.port}"
+
+    def add_user(self, email: str, role: Role = Role.OPERATOR) -> str:
+        """Add somebody with the usual password; returns the mail address."""
+        self.kuvert.furnish(users={email: role})
+        return email
 
     def work(self) -> None:
         """Have a worker and beat too; they stay until the site ends."""

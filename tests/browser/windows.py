@@ -2,6 +2,8 @@
 
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
+from core.people.roles import Role
+from tests.browser.login import logged_in
 from tests.browser.site import Site
 from tests.browser.watch import Watch
 
@@ -17,9 +19,9 @@ class Windows:
         self._site = site
         self._opened: list[tuple[BrowserContext, Watch]] = []
 
-    def open(self, role: str | None = None) -> Page:
+    def open(self, role: Role | None = None) -> Page:
         """Open a window of nobody, or of somebody with that role who has logged in."""
-        session = self._site.sessions[role] if role else None
+        session = logged_in(self._browser, self._site, role) if role else None
         context = self._browser.new_context(
             base_url=self._site.origin, viewport=WIDE, storage_state=session, locale="en-GB"
         )

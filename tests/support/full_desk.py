@@ -1,6 +1,6 @@
 """A desk with something of everything: `python -m tests.support.full_desk < STRINGS`.
 
-Fills an installation through Kuvert's own services: sources and keys, providers, invoices in
+Fills an installation through Kuvert's own services: staff, sources and keys, providers, invoices in
 every state with their histories, attempts, callbacks, pushes, schedules with runs, totals. Reads
 JSON with the texts to put wherever somebody outside chooses the words; they come first, so that
 lists, which show the newest first, begin with what is ordinary.
@@ -25,6 +25,8 @@ from core.editing import By
 from core.errors import InputError, KuvertError
 from core.http import Answer, Failure
 from core.ids import new_id
+from core.people import services as people
+from core.people.roles import Role
 from core.settings import current
 from core.web import settings
 from core.webhooks import Secret, signed_headers
@@ -42,10 +44,17 @@ from tests.callbacks.calling import work as work_through_callbacks
 from tests.support import desk, full_schedule, full_subscriptions
 from tests.support.factories import invoice_json
 from tests.support.provider import SECRET
+from tests.support.staff import PASSWORD
 
 ANN = By("ann@example.com")
 
 BY_STAFF = Order(reason="the customer asked for it", actor="ann@example.com", cause=Cause.STAFF)
+STAFF = {
+    Role.ADMIN: "ann@example.com",
+    Role.APPROVER: "bob@example.com",
+    Role.OPERATOR: "carol@example.com",
+    Role.VIEWER: "dave@example.com",
+}
 SELLERS = ("Blau & Söhne GmbH", "Kaffeerösterei Elbe", "Nordlys Trading ApS", "Zażółć S.A.")
 BUYERS = (
     "Grün AG",
@@ -103,6 +112,7 @@ class Outside:
 def main(texts: Sequence[str]) -> None:
     """Fill the desk."""
     with application():
+        _people()
         _set_up()
         _take(_naughty(texts), "naughty & co")
         ids = _take(_ordinary(), "erp")
@@ -119,6 +129,15 @@ def main(texts: Sequence[str]) -> None:
         _take(_ordinary(5, number="READY-"), "erp")
         _add_up()
         full_schedule.fill(texts[::10])
+
+
+def _people() -> None:
+    """Add somebody of each role, and somebody who has left."""
+    with unit_of_work() as connection:
+        for role, email in STAFF.items():
+            people.add(connection, email, role, PASSWORD)
+        people.add(connection, "left@example.com", Role.OPERATOR, PASSWORD)
+        people.disable(connection, "left@example.com")
 
 
 def _set_up() -> None:

@@ -1,7 +1,8 @@
 """Sets up an installation in one short process: `python -m tests.support.furnish JSON`.
 
-The JSON holds `providers` (arguments of NewProvider), `sources` (name → provider), and what to
-do with what is there: `pause` and `resume` (a provider's code), `map` (code, word, status).
+The JSON holds `providers` (arguments of NewProvider), `sources` (name → provider),
+`users` (mail address → role, with the password of tests.support.staff), and what to do with what
+is there: `pause` and `resume` (a provider's code), `map` (code, word, status).
 Prints the keys of new sources by name. Commands of manage.py do the same one by one.
 """
 
@@ -15,10 +16,12 @@ from callbacks.mappings import map_status
 from core.cli_app import application
 from core.db import unit_of_work
 from core.editing import By
+from core.people import services as people
 from core.settings import current
 from invoices import access, edits, setup
 from invoices.models import Provider
 from status.models import Status
+from tests.support.staff import PASSWORD
 
 BY = By("furnish")
 
@@ -35,6 +38,8 @@ def main(wanted: dict[str, Any]) -> dict[str, str]:
             edits.resume_provider(connection, wanted["resume"], BY, settings=current())
         if "map" in wanted:
             _map(connection, *wanted["map"])
+        for email, role in wanted.get("users", {}).items():
+            people.add(connection, email, role, PASSWORD)
         sources = wanted.get("sources", {})
         return {name: _source(connection, name, code) for name, code in sources.items()}
 
