@@ -93,6 +93,18 @@ def unit_of_work() -> Iterator[Connection]:
         raise
 
 
+@contextmanager
+def fresh_unit_of_work() -> Iterator[Connection]:
+    """Do as `unit_of_work`, where the session may have read something before.
+
+    Its reading transaction ends first: a snapshot of then could not see what others have
+    written since, and SQLite could not turn it into one that writes.
+    """
+    db.session.rollback()
+    with unit_of_work() as connection:
+        yield connection
+
+
 def insist(work: Callable[[Connection], Done], waits: Sequence[float] = BRIEFLY) -> Done:
     """Do `work` in a unit of work, and again when the database did not let it through.
 

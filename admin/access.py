@@ -1,0 +1,42 @@
+"""Who may open which page: every view, form, action and lookup is asked here, on the server."""
+
+from flask import abort, current_app, g, request
+from flask.typing import ResponseReturnValue
+from flask_security import current_user
+
+from core.people.roles import Role, may
+
+__all__ = ["Role", "current_user", "holds", "refusal"]
+
+
+def holds(role: Role | None) -> bool:
+    """Tell whether the person at the screen holds `role`; None: nobody does."""
+    return role is not None and current_user.is_authenticated and may(current_user, role)
+
+
+def refusal(role: Role | None) -> ResponseReturnValue | None:
+    """Return the answer to somebody who may not open a page; None when he may.
+
+    A page that exists for nobody is 404, one for others 403; who is not logged in is sent to do
+    so, unless a script asks, which is told 401.
+    """
+    if role is None:
+        abort(404)
+    if not current_user.is_authenticated:
+        if request.method != "GET" or is_fragment():
+            abort(401)
+        answer: ResponseReturnValue = current_app.login_manager.unauthorized()  # type: ignore[attr-defined]
+        return answer
+    if not may(current_user, role):
+        abort(403, f"This needs the role {role}")
+    return None
+
+
+def is_fragment() -> bool:
+    """Tell whether our script asks for a part of a page, to show it in a dialog."""
+    return request.headers.get("X-Kuvert-Fragment") == "1"
+
+
+def who() -> str:
+    """Return how histories name the person at the screen."""
+    return str(g.get("kuvert_who") or current_user.email)

@@ -1,0 +1,88 @@
+"""What staff can do to rows: each act asks first, names its role, and goes through a service."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from flask_babel import LazyString
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import Connection, Row
+from wtforms import HiddenField
+
+from admin.access import Role
+from admin.forms import AdminForm, TextField
+from core.db import fresh_unit_of_work
+from core.errors import KuvertError
+
+MOST_ROWS = 1_000
+"""Rows one request may act on; more are chosen by a filter and done in the background."""
+
+
+class ActForm(AdminForm):
+    """What every act sends: which one, whether it was confirmed, and where to go back to."""
+
+    action = HiddenField()
+    confirmed = HiddenField()
+    url = HiddenField()
+
+
+class ReasonedForm(ActForm):
+    """The same with a reason, which the history shows."""
+
+    reason = TextField(_l("Reason"), 500)
+
+
+def _always(row: Row[Any]) -> bool:  # noqa: ARG001
+    return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Act:
+    """One verb of a list.
+
+    `run` does it to one row in the transaction it is given, and may raise a KuvertError, which is
+    shown beside the row. `fits` tells for which rows it is offered. `question` is what the dialog
+    asks. `counts` names the column whose values the dialog counts.
+    """
+
+    name: str
+    label: LazyString
+    question: LazyString
+    role: Role
+    run: Callable[[Connection, UUID, ActForm], object]
+    form: type[ActForm] = ActForm
+    fits: Callable[[Row[Any]], bool] = _always
+    is_dangerous: bool = False
+    is_for_many: bool = True
+    counts: str | None = None
+
+
+@dataclass
+class Outcome:
+    """What an act did: how many rows, and which it refused, with the words."""
+
+    done: int = 0
+    refused: list[tuple[str, str]] = field(default_factory=list)
+
+
+def carry_out(act: Act, rows: Sequence[tuple[UUID, str]], form: ActForm) -> Outcome:
+    """Do `act` to each row in a transaction of its own; `rows` are ids and what they are called."""
+    outcome = Outcome()
+    for key, name in rows:
+        try:
+            with fresh_unit_of_work() as connection:
+                act.run(connection, key, form)
+        except KuvertError as error:
+            outcome.refused.append((name, error.detail))
+        else:
+            outcome.done += 1
+    return outcome
+
+
+def counted(act: Act, rows: Sequence[Row[Any]]) -> dict[str, int]:
+    """Count the rows by the column that the dialog shows."""
+    if act.counts is None:
+        return {}
+    return dict(Counter(str(row._mapping[act.counts]) for row in rows).most_common())

@@ -1,0 +1,198 @@
+"""How values are shown: times with their zone, money with its currency, ids as links."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import g
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from markupsafe import Markup, escape
+from sqlalchemy import Row
+
+from core.clock import rfc3339, utcnow
+from core.web import settings
+from invoices import currencies
+
+Cell = Callable[[Any, Any, Row[Any], str], Any]
+"""A formatter as Flask-Admin calls it: view, template context, row, column."""
+
+DASH = "\N{EN DASH}"
+NOTHING = Markup('<span class="nothing">{}</span>').format(DASH)
+EXCERPT = 120
+_STEPS = ((60, "seconds"), (3600, "minutes"), (86_400, "hours"), (86_400 * 60, "days"))
+
+
+def zone() -> ZoneInfo:
+    """Return the zone that staff read times in."""
+    found: ZoneInfo = g.get("kuvert_zone") or settings().timezone
+    g.kuvert_zone = found
+    return found
+
+
+def now() -> datetime:
+    """Return the time of this page: one for all its cells."""
+    found: datetime = g.get("kuvert_now") or utcnow()
+    g.kuvert_now = found
+    return found
+
+
+def ago(moment: datetime) -> str:
+    """Say how far `moment` is from now, such as `3 minutes ago` or `in 2 hours`."""
+    distance = (moment - now()).total_seconds()
+    count, unit = _span(abs(distance))
+    if unit == "seconds" and count < 5:  # noqa: PLR2004
+        return _("now")
+    text = _words(count, unit)
+    return _("in %(span)s", span=text) if distance > 0 else _("%(span)s ago", span=text)
+
+
+def span(length: timedelta | float) -> str:
+    """Write a length of time for people, such as `1.2 s` or `3 minutes`."""
+    seconds = length.total_seconds() if isinstance(length, timedelta) else length
+    if seconds < 10:  # noqa: PLR2004
+        return f"{seconds:.1f} s" if seconds >= 0.1 else f"{seconds * 1000:.0f} ms"  # noqa: PLR2004
+    return _words(*_span(seconds))
+
+
+def _span(seconds: float) -> tuple[int, str]:
+    below = 1
+    for limit, unit in _STEPS:
+        if seconds < limit or unit == "days":
+            return int(seconds // below), unit
+        below = limit
+    return int(seconds // below), "days"
+
+
+def _words(count: int, unit: str) -> str:
+    if unit == "seconds":
+        return ngettext("%(num)s second", "%(num)s seconds", count)
+    if unit == "minutes":
+        return ngettext("%(num)s minute", "%(num)s minutes", count)
+    if unit == "hours":
+        return ngettext("%(num)s hour", "%(num)s hours", count)
+    return ngettext("%(num)s day", "%(num)s days", count)
+
+
+def moment(value: datetime | None) -> Markup:
+    """Show a time: date and minute in the desk's zone, how far off it is, the rest on hover."""
+    if value is None:
+        return NOTHING
+    local = value.astimezone(zone())
+    form = "%d %b %H:%M" if local.year == now().year else "%d %b %Y %H:%M"
+    return Markup('<time datetime="{}" title="{}">{} <small>{}</small></time>').format(
+        rfc3339(value), f"{local:%Y-%m-%d %H:%M:%S %Z}", f"{local:{form}}", ago(value)
+    )
+
+
+def full_moment(value: datetime | None) -> Markup:
+    """Show a time whole, with its zone, for the page of one row."""
+    if value is None:
+        return NOTHING
+    local = value.astimezone(zone())
+    return Markup('<time datetime="{}">{} <small>{}</small></time>').format(
+        rfc3339(value), f"{local:%Y-%m-%d %H:%M:%S %Z}", ago(value)
+    )
+
+
+def amount(value: Decimal | None, currency: str) -> str:
+    """Write money with the decimals of its currency, such as `1,234.50 EUR`."""
+    if value is None:
+        return DASH
+    known = currencies.find(currency)
+    least = known.decimals if known else 2
+    exact = max(least, -int(value.normalize().as_tuple().exponent)) if value else least
+    return f"{value:,.{exact}f} {currency}"
+
+
+def money(view: object, context: object, row: Row[Any], name: str) -> Markup:  # noqa: ARG001
+    """Show the amount in column `name` with the currency of the row."""
+    text = amount(row._mapping[name], row._mapping["currency"])
+    return Markup('<span class="money">{}</span>').format(text)
+
+
+GOOD = frozenset({"delivered", "active", "applied", "done", "live"})
+BAD = frozenset(
+    {"undeliverable", "failed", "exhausted", "conflict", "unparsable", "missed", "broken"}
+)
+ODD = frozenset(
+    {"unknown", "held", "unmapped", "orphan", "disabled", "parked", "paused", "draining", "skipped"}
+)
+BUSY = frozenset({"sending", "sent", "retry_wait", "pending", "claimed", "running"})
+
+
+def badge_of(word: str | None) -> Markup:
+    """Show a state as a badge: its colour says how it is meant, the word says it to all."""
+    if not word:
+        return NOTHING
+    kinds = (("good", GOOD), ("bad", BAD), ("odd", ODD), ("busy", BUSY))
+    kind = next((name for name, words in kinds if word in words), "plain")
+    return Markup('<span class="state state-{}">{}</span>').format(kind, word.replace("_", " "))
+
+
+def badge(view: object, context: object, row: Row[Any], name: str) -> Markup:  # noqa: ARG001
+    """Show column `name` as a badge."""
+    return badge_of(row._mapping[name])
+
+
+def code(view: object, context: object, row: Row[Any], name: str) -> Markup:  # noqa: ARG001
+    """Show column `name` as something to copy."""
+    value = row._mapping[name]
+    return NOTHING if value is None else Markup("<code>{}</code>").format(value)
+
+
+def excerpt(view: object, context: object, row: Row[Any], name: str) -> Markup | str:  # noqa: ARG001
+    """Show the beginning of a long text."""
+    value = row._mapping[name]
+    if not value:
+        return NOTHING
+    text = str(value)
+    return text if len(text) <= EXCERPT else text[: EXCERPT - 1] + "…"
+
+
+def plain(value: object) -> Markup | str:
+    """Show a value that no formatter was written for."""
+    if value is None or value == "":
+        return NOTHING
+    for kind, show in _SHOWN_AS.items():
+        if isinstance(value, kind):
+            return show(value)
+    return str(value)
+
+
+def _items(value: Sequence[object]) -> Markup:
+    return Markup("<br>").join(escape(text(item)) for item in value) if value else NOTHING
+
+
+def pairs(value: Mapping[str, object]) -> Markup:
+    """Show a mapping as a small table of names and values."""
+    if not value:
+        return NOTHING
+    lines = (
+        Markup("<dt>{}</dt><dd>{}</dd>").format(key, text(item)) for key, item in value.items()
+    )
+    return Markup('<dl class="pairs">{}</dl>').format(Markup("").join(lines))
+
+
+def text(value: object) -> str:
+    """Write a value as text without markup."""
+    if isinstance(value, datetime):
+        return rfc3339(value.astimezone(UTC))
+    if isinstance(value, (Mapping, list, tuple)):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return str(value)
+
+
+_SHOWN_AS: dict[type, Callable[[Any], Markup | str]] = {
+    bool: lambda value: _("yes") if value else _("no"),
+    datetime: moment,
+    date: lambda value: Markup('<span class="date">{}</span>').format(value.isoformat()),
+    Mapping: pairs,
+    list: _items,
+    tuple: _items,
+    bytes: lambda value: _("%(count)s bytes", count=len(value)),
+}
+"""How values of a type are shown; a datetime is a date as well, so it comes first."""

@@ -1,0 +1,86 @@
+"""Acts on rows that were ticked: ask first, then do it row by row and say what came of it."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Response, abort, flash, make_response, redirect, request
+from flask.typing import ResponseReturnValue
+from flask_admin import expose
+from flask_admin.helpers import get_redirect_target
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from sqlalchemy import LargeBinary, Row, select
+
+from admin.access import is_fragment, refusal
+from admin.acts import MOST_ROWS, Act, ActForm, Outcome, carry_out, counted
+from admin.rows import RowView
+from core.db import reading
+
+
+class ActView(RowView):
+    """What staff do to rows beside editing them."""
+
+    @expose("/action/", methods=("POST",))
+    def action_view(self) -> ResponseReturnValue:
+        """Do an act to the rows that were ticked: ask first, then do it and say what came of it."""
+        act = next((act for act in self.acts if act.name == request.form.get("action")), None)
+        if act is None:
+            abort(404)
+        refused = refusal(act.role)
+        if refused is not None:
+            return refused
+        rows = self._chosen()
+        back = get_redirect_target() or self.get_url(".index_view")
+        if not rows:
+            flash(_("Tick the rows first."), "warning")
+            return redirect(back)
+        form = act.form()
+        is_confirmed = request.form.get("confirmed") == "yes"
+        if not is_confirmed or not form.validate():
+            return self._ask(act, rows, form, back)
+        named = [(row.id, self.called(row)) for row in rows]
+        _tell(carry_out(act, named, form))
+        return redirect(back)
+
+    def _chosen(self) -> list[Row[Any]]:
+        """Return the rows that were ticked, at most MOST_ROWS."""
+        keys = []
+        for text in request.form.getlist("rowid")[:MOST_ROWS]:
+            try:
+                keys.append(UUID(text))
+            except ValueError:
+                abort(400, _("%(text)s is no id", text=text[:40]))
+        if not keys:
+            return []
+        columns = [column for column in self.table.columns if column.name not in self.hidden]
+        columns = [column for column in columns if not isinstance(column.type, LargeBinary)]
+        statement = select(*columns).where(self.table.c.id.in_(keys), *self.clauses())
+        with reading() as connection:
+            return list(connection.execute(statement.order_by(self.table.c.id)))
+
+    def _ask(self, act: Act, rows: list[Row[Any]], form: ActForm, back: str) -> Response:
+        page = self.render(
+            self.confirm_template,
+            form=form,
+            title=act.label,
+            question=act.question,
+            target=self.get_url(".action_view"),
+            fields={"action": [act.name], "rowid": [str(row.id) for row in rows], "url": [back]},
+            button=act.label,
+            is_dangerous=act.is_dangerous,
+            counts=counted(act, rows),
+            rows=[self.called(row) for row in rows],
+            is_fragment=is_fragment(),
+            return_url=back,
+        )
+        return make_response(page)
+
+
+def _tell(outcome: Outcome) -> None:
+    """Say what an act did."""
+    if outcome.done:
+        flash(ngettext("Done for %(num)s row.", "Done for %(num)s rows.", outcome.done), "success")
+    for name, why in outcome.refused[:10]:
+        flash(f"{name}: {why}", "danger")
+    if len(outcome.refused) > 10:  # noqa: PLR2004
+        flash(_("and %(count)s more were refused", count=len(outcome.refused) - 10), "danger")

@@ -1,0 +1,182 @@
+"""What lists can be narrowed by: each filter is one name in the URL, to be bookmarked."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+from enum import StrEnum
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from flask_babel import LazyString
+from flask_babel import gettext as _
+from sqlalchemy import ColumnElement, Connection, Table, select
+
+from admin.cells import zone
+from core.errors import InputError
+from core.ids import first_id_of
+from core.models import Base
+
+Label: TypeAlias = LazyString | str
+Options = list[tuple[str, str]]
+
+
+class Filter:
+    """One name in the URL and what it means to the rows."""
+
+    kind = "text"
+
+    def __init__(self, name: str, label: Label, column: str | None = None) -> None:
+        self.name = name
+        self.label = label
+        self.column = column or name
+
+    def clause(self, table: Table, given: str) -> ColumnElement[bool]:
+        """Return what rows must fulfil.
+
+        Raises:
+            InputError: `given` cannot be read.
+        """
+        return table.c[self.column] == given
+
+    def options(self, connection: Connection) -> Options:  # noqa: ARG002
+        """Return what can be chosen; empty where people type."""
+        return []
+
+
+class OneOf(Filter):
+    """One of a fixed set of words."""
+
+    kind = "choice"
+
+    def __init__(self, name: str, label: Label, words: type[StrEnum] | Sequence[str]) -> None:
+        super().__init__(name, label)
+        self.words = tuple(str(word) for word in words)
+
+    def clause(self, table: Table, given: str) -> ColumnElement[bool]:
+        """Match one word, or several with commas between."""
+        asked = given.split(",")
+        unknown = [word for word in asked if word not in self.words]
+        if unknown:
+            raise InputError(
+                _("%(label)s: there is no %(word)s", label=self.label, word=unknown[0][:40])
+            )
+        return table.c[self.column].in_(asked)
+
+    def options(self, connection: Connection) -> Options:  # noqa: ARG002
+        """Return the words."""
+        return [(word, word.replace("_", " ")) for word in self.words]
+
+
+class Refers(Filter):
+    """A row of another table, which is small enough for a list to choose from."""
+
+    kind = "choice"
+
+    def __init__(self, name: str, label: Label, model: type[Base], shown: str) -> None:
+        super().__init__(name, label)
+        self.shown = model.__table__.c[shown]
+        self.key = model.__table__.c.id
+
+    def clause(self, table: Table, given: str) -> ColumnElement[bool]:
+        """Match the id."""
+        try:
+            return table.c[self.column] == UUID(given)
+        except ValueError:
+            raise InputError(_("%(label)s: that is no id", label=self.label)) from None
+
+    def options(self, connection: Connection) -> Options:
+        """Return all rows of the table, by what they are called."""
+        rows = connection.execute(select(self.key, self.shown).order_by(self.shown).limit(500))
+        return [(str(key), str(shown)) for key, shown in rows]
+
+
+class Belongs(Filter):
+    """A row of another table that is reached by a link, not chosen from a list."""
+
+    kind = "hidden"
+
+    def clause(self, table: Table, given: str) -> ColumnElement[bool]:
+        """Match the id."""
+        try:
+            return table.c[self.column] == UUID(given)
+        except ValueError:
+            raise InputError(_("%(label)s: that is no id", label=self.label)) from None
+
+
+class YesNo(Filter):
+    """Whether something is so."""
+
+    kind = "choice"
+
+    def clause(self, table: Table, given: str) -> ColumnElement[bool]:
+        """Match yes or no."""
+        if given not in {"yes", "no"}:
+            raise InputError(_("%(label)s: yes or no", label=self.label))
+        return table.c[self.column].is_(given == "yes")
+
+    def options(self, connection: Connection) -> Options:  # noqa: ARG002
+        """Return both."""
+        return [("yes", _("yes")), ("no", _("no"))]
+
+
+class Since(Filter):
+    """A day of the desk's zone, from its midnight on."""
+
+    kind = "date"
+
+    def clause(self, table: Table, given: str) -> ColumnElement[bool]:
+        """Match moments on that day or later."""
+        return table.c[self.column] >= _midnight(given, self.label)
+
+
+class Until(Filter):
+    """A day of the desk's zone, to its end."""
+
+    kind = "date"
+
+    def clause(self, table: Table, given: str) -> ColumnElement[bool]:
+        """Match moments on that day or before."""
+        return table.c[self.column] < _midnight(given, self.label, days=1)
+
+
+class CreatedSince(Filter):
+    """A day from its midnight on, by the time in the id (UUIDv7), which is indexed."""
+
+    kind = "date"
+
+    def clause(self, table: Table, given: str) -> ColumnElement[bool]:
+        """Match what was made on that day or later."""
+        return table.c.id >= first_id_of(_midnight(given, self.label))
+
+
+class CreatedUntil(Filter):
+    """The same to the end of a day."""
+
+    kind = "date"
+
+    def clause(self, table: Table, given: str) -> ColumnElement[bool]:
+        """Match what was made on that day or before."""
+        return table.c.id < first_id_of(_midnight(given, self.label, days=1))
+
+
+def _midnight(given: str, label: Label, days: int = 0) -> datetime:
+    try:
+        day = date.fromisoformat(given) + timedelta(days=days)
+    except (ValueError, OverflowError):
+        raise InputError(_("%(label)s: a date such as 2026-11-22", label=label)) from None
+    return datetime.combine(day, time(), zone())
+
+
+def read(
+    filters: Sequence[Filter], table: Table, given: dict[str, Any]
+) -> tuple[list[ColumnElement[bool]], list[str]]:
+    """Return the clauses of what is given, and what was ignored and why."""
+    clauses, ignored = [], []
+    for item in filters:
+        text = given.get(item.name, "")
+        if not text:
+            continue
+        try:
+            clauses.append(item.clause(table, str(text)))
+        except InputError as error:
+            ignored.append(error.detail)
+    return clauses, ignored

@@ -1,0 +1,160 @@
+"""Forms of staff: a written list of fields each, CSRF by Flask-WTF, and who else has changed it."""
+
+import json
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_wtf import FlaskForm
+from flask_wtf.form import _Auto
+from wtforms import Field, HiddenField, IntegerField, StringField, TextAreaField, ValidationError
+from wtforms.validators import Length
+
+from core.errors import KuvertError
+
+LONGEST_INTEGER = 9
+Filter = Callable[[Any], Any]
+
+
+def stripped(value: str | None) -> str | None:
+    """Take blanks off both ends; nothing is left of an empty text."""
+    return (value.strip() or None) if isinstance(value, str) else value
+
+
+def printable(form: FlaskForm, field: Field) -> None:  # noqa: ARG001
+    """Refuse control characters, which no name or address has.
+
+    Raises:
+        ValidationError: the message names the character.
+    """
+    text = field.data if isinstance(field.data, str) else ""
+    wrong = next((sign for sign in text if ord(sign) < ord(" ") and sign not in "\r\n\t"), None)
+    if wrong is not None or "\x7f" in text:
+        raise ValidationError(
+            _("has a character that cannot be shown (U+%(code)04X)", code=ord(wrong or "\x7f"))
+        )
+
+
+class AdminForm(FlaskForm):
+    """The base of all forms. Flask-Admin hands the row over as `obj`."""
+
+    def __init__(
+        self, formdata: Any = _Auto, obj: Any = None, prefix: str = "", **kwargs: Any
+    ) -> None:
+        self._obj = obj
+        self.conflict: KuvertError | None = None
+        super().__init__(formdata=formdata, obj=obj, prefix=prefix, **kwargs)
+
+    def words(self, *names: str) -> dict[str, Any]:
+        """Return the values of the fields called `names`."""
+        return {name: self[name].data for name in names}
+
+
+class VersionedForm(AdminForm):
+    """A form over a row that others edit too: it carries the version that was shown."""
+
+    version = HiddenField()
+
+    def shown_version(self) -> int:
+        """Return the version of the row that the person saw; 0 for what is no number."""
+        text = str(self.version.data or "")
+        return int(text) if text.isdecimal() and len(text) <= LONGEST_INTEGER else 0
+
+
+class TextField(StringField):
+    """One line of text, without blanks at its ends, None when empty."""
+
+    def __init__(self, label: Any, most: int, *validators: Any, **kwargs: Any) -> None:
+        rules = [Length(max=most), printable, *validators]
+        super().__init__(label, rules, filters=[stripped], **kwargs)
+
+
+class LinesField(TextAreaField):
+    """A list of texts, one a line."""
+
+    def _value(self) -> str:
+        return "\n".join(self.data or ())
+
+    def process_formdata(self, valuelist: list[Any]) -> None:
+        """Read the lines; empty ones are no items."""
+        text = str(valuelist[0]) if valuelist else ""
+        self.data = [line.strip() for line in text.splitlines() if line.strip()]
+
+
+class WholeNumberField(IntegerField):
+    """A whole number of at most nine digits, written in ASCII digits."""
+
+    def process_formdata(self, valuelist: list[Any]) -> None:
+        """Read the number.
+
+        Raises:
+            ValueError: it is none, or a longer one.
+        """
+        text = str(valuelist[0]).strip() if valuelist else ""
+        if not text:
+            self.data = None
+            return
+        digits = text.removeprefix("-")
+        if not (digits.isascii() and digits.isdecimal()) or len(digits) > LONGEST_INTEGER:
+            self.data = None
+            raise ValueError(_("a whole number of at most nine digits"))
+        self.data = int(text)
+
+
+class MoneyField(StringField):
+    """An amount with a point before its decimals; grouping and commas are refused, not guessed."""
+
+    def process_formdata(self, valuelist: list[Any]) -> None:
+        """Read the amount.
+
+        Raises:
+            ValueError: it is no amount, or one that could be read in two ways.
+        """
+        text = str(valuelist[0]).strip() if valuelist else ""
+        self.data: Any = text or None
+        if not text:
+            return
+        if "," in text:
+            raise ValueError(
+                _("write the amount with a point before the decimals, such as 1234.50")
+            )
+        try:
+            value = Decimal(text)
+        except InvalidOperation:
+            raise ValueError(_("not an amount")) from None
+        if not value.is_finite() or abs(value) >= Decimal(10) ** 14:
+            raise ValueError(_("not an amount"))
+        self.data = value
+
+
+class JsonField(TextAreaField):
+    """A JSON object of texts, such as the settings of a provider."""
+
+    def _value(self) -> str:
+        if self.raw_data:
+            return str(self.raw_data[0])
+        return json.dumps(self.data or {}, indent=2, ensure_ascii=False)
+
+    def process_formdata(self, valuelist: list[Any]) -> None:
+        """Read the object.
+
+        Raises:
+            ValueError: it is no JSON object; the message says where it breaks off.
+        """
+        text = str(valuelist[0]).strip() if valuelist else ""
+        try:
+            found = json.loads(text or "{}")
+        except (ValueError, RecursionError) as error:
+            raise ValueError(_("not JSON: %(why)s", why=str(error))) from None
+        if not isinstance(found, dict):
+            # WTForms takes a ValueError alone for what the person is told.
+            raise ValueError(_("a JSON object, such as {}"))  # noqa: TRY004
+        self.data = found
+
+
+class ReasonForm(AdminForm):
+    """What every act asks: why."""
+
+    reason = TextField(_l("Reason"), 500)

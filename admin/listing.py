@@ -1,0 +1,113 @@
+"""Reading lists: bounded counts, bounded pages, and the names behind ids in one query each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from flask import g
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Table,
+    Uuid,
+    func,
+    literal,
+    or_,
+    select,
+)
+
+LARGEST_COUNT = 10_000
+"""Rows are counted, and can be paged through, up to here; beyond it one narrows the list."""
+
+LONGEST_SEARCH = 200
+SQL_ESCAPE = "\\"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which rows of a table, in which order; `order` names a column, `is_down` newest first."""
+
+    table: Table
+    columns: tuple[str, ...]
+    clauses: tuple[ColumnElement[bool], ...]
+    order: str = "id"
+    is_down: bool = True
+
+    def query(self) -> Select[Any]:
+        """Return the statement, ordered so that equal values keep one order."""
+        key = self.table.c.id
+        by = self.table.c[self.order]
+        ways = [by.desc() if self.is_down else by.asc()]
+        if self.order != "id":
+            ways.append(key.desc() if self.is_down else key.asc())
+        columns = [self.table.c[name] for name in self.columns]
+        return select(*columns).where(*self.clauses).order_by(*ways)
+
+    def count(self, connection: Connection) -> int:
+        """Count the rows, but not beyond LARGEST_COUNT + 1."""
+        some = select(literal(1)).select_from(self.table).where(*self.clauses)
+        bounded = some.limit(LARGEST_COUNT + 1).subquery()
+        return int(connection.scalar(select(func.count()).select_from(bounded)) or 0)
+
+    def page(self, connection: Connection, number: int, size: int) -> list[Row[Any]]:
+        """Return one page; the first is 0."""
+        return list(connection.execute(self.query().limit(size).offset(number * size)))
+
+
+def searching(table: Table, names: Sequence[str], words: str) -> list[ColumnElement[bool]]:
+    """Return the clauses of a search: `words` are in one of the columns, or are the id itself."""
+    text = words.replace("\x00", "").strip()[:LONGEST_SEARCH]
+    if not text:
+        return []
+    key = _id_of(text)
+    if key is not None and isinstance(table.c.id.type, Uuid):
+        return [table.c.id == key]
+    pattern = f"%{_escaped(text)}%"
+    return [or_(*(table.c[name].ilike(pattern, escape=SQL_ESCAPE) for name in names))]
+
+
+def _escaped(text: str) -> str:
+    for sign in (SQL_ESCAPE, "%", "_"):
+        text = text.replace(sign, SQL_ESCAPE + sign)
+    return text
+
+
+def _id_of(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What an id in a column stands for: how the row is called, and the page that shows it."""
+
+    table: Table
+    shown: str
+    endpoint: str
+
+
+def learn_names(
+    connection: Connection, references: dict[str, Reference], rows: Sequence[Row[Any]]
+) -> None:
+    """Look up what the ids of a page stand for, and keep it for the time of the request."""
+    for column, reference in references.items():
+        known = names(reference)
+        asked = {row._mapping[column] for row in rows if column in row._mapping} - {None}
+        new = asked - known.keys()
+        if new:
+            shown = reference.table.c[reference.shown]
+            found = connection.execute(
+                select(reference.table.c.id, shown).where(reference.table.c.id.in_(new))
+            )
+            known.update({key: str(name) for key, name in found})
+
+
+def names(reference: Reference) -> dict[UUID, str]:
+    """Return the names that are known by now."""
+    every: dict[str, dict[UUID, str]] = g.setdefault("kuvert_names", {})
+    return every.setdefault(reference.table.name, {})

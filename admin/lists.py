@@ -1,0 +1,139 @@
+"""Lists of rows: narrowed, sorted, paged by their address, and as a file."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from flask import Response, abort, request, stream_with_context
+from flask.typing import ResponseReturnValue
+from flask_admin import expose
+from flask_admin.model.base import ViewArgs
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from sqlalchemy import Row
+
+from admin import cells, exports, filters, listing
+from admin.access import holds
+from admin.acts import Act
+from admin.base import TableView
+from core.clock import utcnow
+from core.db import reading
+
+LARGEST_PAGE_NUMBER = 18
+"""Digits; a longer page number is the last page as well."""
+
+
+class ListView(TableView):
+    """The list of a table."""
+
+    def _get_list_extra_args(self) -> ViewArgs:
+        """Read the address of a list; what cannot be read is left out, and the page says so."""
+        given, ignored = request.args, []
+        known = {"page", "page_size", "sort", "desc", "search", "url"}
+        names = {item.name for item in self.narrowed_by}
+        sort = _number(given.get("sort"))
+        if given.get("sort") and not self._is_sortable(sort):
+            sort = None
+            ignored.append(_("This list cannot be sorted by that."))
+        if "\x00" in given.get("search", ""):
+            ignored.append(_("The search had a character that no text has."))
+        unknown = [name for name in given if name not in known and name not in names]
+        if unknown:
+            ignored.append(_("Unknown in this address: %(names)s", names=", ".join(unknown)[:80]))
+        self._template_args["ignored"] = ignored
+        return ViewArgs(
+            page=_number(given.get("page")) or 0,
+            page_size=_number(given.get("page_size")) or 0,
+            sort=sort,
+            sort_desc=given.get("desc") == "1",
+            search=given.get("search", "").replace("\x00", "")[: listing.LONGEST_SEARCH],
+            extra_args={name: given[name] for name in names if given.get(name)},
+        )
+
+    def _is_sortable(self, index: int | None) -> bool:
+        found = self._get_column_by_idx(index)
+        return found is not None and found[0] in self._sortable_columns
+
+    def wanted(
+        self, columns: Iterable[str], args: ViewArgs, order: str | None = None
+    ) -> listing.Wanted:
+        """Return what the address of a list asks for."""
+        clauses, ignored = filters.read(self.narrowed_by, self.table, args.extra_args)
+        self._template_args.setdefault("ignored", []).extend(ignored)
+        found = listing.searching(self.table, self.searched, args.search or "")
+        asked = [name for name in (*columns, *self.more_columns) if name in self.table.c]
+        return listing.Wanted(
+            table=self.table,
+            columns=tuple(dict.fromkeys(["id", *asked])),
+            clauses=(*self.clauses(), *clauses, *found),
+            order=order or "id",
+            is_down=args.sort_desc if order else True,
+        )
+
+    def get_list(
+        self,
+        page: int,
+        sort_column: str | None,
+        sort_desc: bool,  # noqa: ARG002
+        search: str | None,  # noqa: ARG002
+        filters: Any,  # noqa: ARG002
+        page_size: int,
+    ) -> tuple[int, list[Row[Any]]]:
+        """Return the number of rows, which ends at LARGEST_COUNT, and one page of them."""
+        order = self._sortable_columns.get(sort_column)
+        wanted = self.wanted(self.column_list, self._get_list_extra_args(), order)
+        with reading() as connection:
+            count = wanted.count(connection)
+            reachable = min(count, listing.LARGEST_COUNT)
+            page = min(max(page, 0), max(0, (reachable - 1) // page_size))
+            rows = wanted.page(connection, page, page_size)
+            listing.learn_names(connection, self.references, rows)
+            chosen = [(item, item.options(connection)) for item in self.narrowed_by]
+        self._template_args.update(
+            page=page,
+            count_words=_count_words(count),
+            is_narrowed=bool(request.args.keys() - {"page", "page_size", "sort", "desc"}),
+            bar=chosen,
+            offered=self.offered(),
+        )
+        return reachable, rows
+
+    def offered(self) -> list[Act]:
+        """Return the acts that the person at the screen may do."""
+        return [act for act in self.acts if holds(act.role)]
+
+    @expose("/export/<export_type>/")
+    def export(self, export_type: str) -> ResponseReturnValue:
+        """Give the list, as it is narrowed, as a file."""
+        if export_type != "csv" or not self.can_export:
+            abort(404)
+        heads = [(name, name) for name in self.export_columns()]
+        wanted = self.wanted([name for name, _head in heads], self._get_list_extra_args())
+        lines = exports.csv_of(wanted, heads, self.references)
+        answer = Response(stream_with_context(lines), content_type="text/csv; charset=utf-8")
+        name = exports.file_name(self.endpoint, utcnow().astimezone(cells.zone()))
+        answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
+
+    def export_columns(self) -> list[str]:
+        """Return the columns of an export: those of the list and of a row's page, secrets never."""
+        names = dict.fromkeys(
+            ["id", *self.column_list, *self.column_details_list, *self.more_columns]
+        )
+        return [name for name in names if name in self.table.c and name not in self.hidden]
+
+
+def _number(text: str | None) -> int | None:
+    """Read a whole number of an address; None for what is none."""
+    if not text or not text.isascii() or not text.isdecimal():
+        return None
+    return int(text[:LARGEST_PAGE_NUMBER])
+
+
+def _count_words(count: int) -> str:
+    if count > listing.LARGEST_COUNT:
+        return _(
+            "more than %(count)s rows; narrow the list to see them all",
+            count=f"{listing.LARGEST_COUNT:,}",
+        )
+    return ngettext("%(num)s row", "%(num)s rows", count)

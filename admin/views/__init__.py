@@ -1,0 +1,16 @@
+"""The pages, in the order of the menu."""
+
+from flask_admin.base import BaseView
+from flask_babel import lazy_gettext as _l
+
+from admin.views import invoices, partners
+
+
+def every_view() -> list[BaseView]:
+    """Build each page once."""
+    work, settings = _l("Invoices"), _l("Partners")
+    return [
+        invoices.Invoices(_l("Invoices"), "invoice", work),
+        partners.Sources(_l("Sources"), "source", settings),
+        partners.Providers(_l("Providers"), "provider", settings),
+    ]

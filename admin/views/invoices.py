@@ -1,0 +1,228 @@
+"""Invoices: the list, one invoice with its history, and what staff may do to it."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Response, abort, request
+from flask_admin import expose
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import Connection, Row, select
+from wtforms import BooleanField, SelectField
+from wtforms.validators import DataRequired
+
+from admin import cells, filters
+from admin.access import Role, who
+from admin.acts import Act, ActForm
+from admin.forms import TextField
+from admin.view import DeskView
+from core.db import reading
+from invoices.models import Document, Invoice, Provider, Source
+from invoices.services import actions
+from status.models import Cause, Status
+
+PROVIDERS = Provider.__table__
+DOCUMENTS = Document.__table__
+
+
+class Reasoned(ActForm):
+    """Why: the history shows it."""
+
+    reason = TextField(_l("Reason"), 500, DataRequired(_l("say why; the history keeps it")))
+
+
+class Placed(Reasoned):
+    """Why, and where it shall go instead, if elsewhere."""
+
+    provider = TextField(
+        _l("Through another provider"), 60, description=_l("its code; empty: as before")
+    )
+    to = TextField(_l("To another address"), 320, description=_l("empty: as before"))
+
+
+class Resend(Placed):
+    """The same, and a second tick where somebody would get it twice."""
+
+    confirm = BooleanField(
+        _l("Yes, also those that were sent or delivered: somebody gets them twice")
+    )
+
+
+class Reconcile(Reasoned):
+    """What somebody has found out about an unknown outcome."""
+
+    status = SelectField(
+        _l("What became of it"),
+        choices=[(str(s), str(s).replace("_", " ")) for s in sorted(actions.RECONCILED)],
+    )
+
+
+def _order(form: Reasoned) -> actions.Order:
+    return actions.Order(reason=str(form.reason.data), actor=who(), cause=Cause.STAFF)
+
+
+def _cancel(connection: Connection, key: UUID, form: Any) -> object:
+    return actions.cancel(connection, key, _order(form))
+
+
+def _hold(connection: Connection, key: UUID, form: Any) -> object:
+    return actions.hold(connection, key, _order(form))
+
+
+def _release(connection: Connection, key: UUID, form: Any) -> object:
+    return actions.release(
+        connection, key, _order(form), provider=form.provider.data, to=form.to.data
+    )
+
+
+def _resend(connection: Connection, key: UUID, form: Any) -> object:
+    return actions.resend(
+        connection,
+        key,
+        _order(form),
+        provider=form.provider.data,
+        to=form.to.data,
+        confirm=bool(form.confirm.data),
+    )
+
+
+def _reconcile(connection: Connection, key: UUID, form: Any) -> object:
+    return actions.reconcile(connection, key, _order(form), form.status.data)
+
+
+ACTS = (
+    Act(
+        name="hold",
+        label=_l("Hold"),
+        question=_l("Nothing is sent until somebody releases it."),
+        role=Role.OPERATOR,
+        run=_hold,
+        form=Reasoned,
+        fits=lambda row: row.status in actions.MAY_HOLD,
+        counts="status",
+    ),
+    Act(
+        name="release",
+        label=_l("Release"),
+        question=_l("It goes out at once."),
+        role=Role.OPERATOR,
+        run=_release,
+        form=Placed,
+        fits=lambda row: row.status in actions.MAY_RELEASE,
+        counts="status",
+    ),
+    Act(
+        name="resend",
+        label=_l("Send again"),
+        question=_l("The same document goes out once more, with a dispatch key of its own."),
+        role=Role.OPERATOR,
+        run=_resend,
+        form=Resend,
+        fits=lambda row: row.status in actions.MAY_RESEND,
+        counts="status",
+    ),
+    Act(
+        name="reconcile",
+        label=_l("Decide the outcome"),
+        question=_l(
+            "What has really become of it? “retry wait” sends it again with the same dispatch key."
+        ),
+        role=Role.OPERATOR,
+        run=_reconcile,
+        form=Reconcile,
+        fits=lambda row: row.status in actions.MAY_RECONCILE,
+        counts="status",
+    ),
+    Act(
+        name="cancel",
+        label=_l("Cancel"),
+        question=_l("It is never sent. What has gone out already cannot be called back."),
+        role=Role.OPERATOR,
+        run=_cancel,
+        form=Reasoned,
+        fits=lambda row: row.status in actions.MAY_CANCEL,
+        is_dangerous=True,
+        counts="status",
+    ),
+)
+
+
+class Invoices(DeskView):
+    """Every invoice; the services of the package alone change one."""
+
+    model = Invoice
+    title_column = "number"
+    columns = (
+        "number",
+        "status",
+        "buyer_name",
+        "payable_amount",
+        "source_id",
+        "issue_date",
+        "created_at",
+    )
+    more_columns = ("currency",)
+    sortable = ("number", ("created_at", "id"))
+    searched = ("number", "external_id", "buyer_name")
+    narrowed_by = (
+        filters.OneOf("status", _l("Status"), Status),
+        filters.Refers("source_id", _l("Source"), Source, "name"),
+        filters.Filter("currency", _l("Currency")),
+        filters.CreatedSince("created_from", _l("Taken in from")),
+        filters.CreatedUntil("created_to", _l("to")),
+    )
+    formats = {"status": cells.badge, "payable_amount": cells.money, "tax_amount": cells.money}
+    details = (
+        "status",
+        "payable_amount",
+        "tax_amount",
+        "issue_date",
+        "due_date",
+        "type_code",
+        "seller_name",
+        "seller_id",
+        "seller_email",
+        "buyer_name",
+        "buyer_id",
+        "buyer_email",
+        "buyer_address",
+        "buyer_reference",
+        "source_id",
+        "external_id",
+        "labels",
+        "line_count",
+        "syntax",
+        "customization_id",
+        "created_at",
+        "id",
+    )
+    acts = ACTS
+    empty = _l(
+        "No invoice has been handed over yet. Billing systems do so by POST /api/v1/invoices;"
+        " docs/integrators.md shows how."
+    )
+    details_template = "kuvert/admin/invoice.html"
+
+    def about(self, connection: Connection, row: Row[Any]) -> dict[str, Any]:
+        """Return the documents of an invoice."""
+        columns = (DOCUMENTS.c.role, DOCUMENTS.c.media_type, DOCUMENTS.c.size, DOCUMENTS.c.sha256)
+        statement = select(*columns).where(DOCUMENTS.c.invoice_id == row.id)
+        return {"documents": list(connection.execute(statement))}
+
+    @expose("/document/")
+    def document_view(self) -> Response:
+        """Give a document as it came: to keep, never to be shown by the browser."""
+        row = self.get_one(request.args.get("id", ""))
+        role = request.args.get("role", "original")
+        mine = (DOCUMENTS.c.invoice_id == row.id) & (DOCUMENTS.c.role == role)
+        with reading() as connection:
+            found = connection.execute(select(DOCUMENTS).where(mine)).first()
+        if found is None:
+            abort(404, _("This invoice has no such document"))
+        ending = (
+            "json" if "json" in found.media_type else "pdf" if "pdf" in found.media_type else "xml"
+        )
+        answer = Response(found.body, content_type="application/octet-stream")
+        answer.headers["Content-Disposition"] = f'attachment; filename="{row.id}.{ending}"'
+        answer.headers["Cache-Control"] = "no-store"
+        return answer

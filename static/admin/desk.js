@@ -1,0 +1,69 @@
+// The one script of the staff pages: menu, ticks, dialogs. Every page works without it as well.
+"use strict";
+
+const dialog = document.getElementById("dialog");
+
+document.addEventListener("click", (event) => {
+	const menu = event.target.closest("[data-menu]");
+	if (menu) {
+		const isOpen = document.body.classList.toggle("menu-open");
+		menu.setAttribute("aria-expanded", String(isOpen));
+	}
+	if (event.target.closest("[data-close]") && dialog.open) {
+		event.preventDefault();
+		dialog.close();
+	}
+	const copy = event.target.closest("[data-copy]");
+	if (copy) {
+		navigator.clipboard.writeText(copy.dataset.copy).then(() => { copy.textContent = copy.dataset.done; });
+	}
+});
+
+document.addEventListener("change", (event) => {
+	if (event.target.matches("[data-all]")) {
+		for (const tick of document.querySelectorAll("input[name=rowid]")) tick.checked = event.target.checked;
+	}
+});
+
+document.addEventListener("keydown", (event) => {
+	const isTyping = event.target.matches("input, textarea, select");
+	if (event.key === "/" && !isTyping && !event.ctrlKey && !event.metaKey) {
+		const search = document.querySelector("[data-search]");
+		if (search) {
+			event.preventDefault();
+			search.focus();
+		}
+	}
+});
+
+// A form that asks first: the server answers with the question, which is shown in the dialog.
+document.addEventListener("submit", async (event) => {
+	const form = event.target;
+	const isAsking = form.matches("[data-ask]");
+	if (!isAsking && !dialog.contains(form)) return;
+	event.preventDefault();
+	// Not form.action: a button of that name would be found instead.
+	const body = new FormData(form, event.submitter);
+	try {
+		const answer = await fetch(form.getAttribute("action"), {
+			method: "POST", body, redirect: "manual", headers: { "X-Kuvert-Fragment": "1" },
+		});
+		if (answer.type === "opaqueredirect") {
+			window.location.assign(form.dataset.back || window.location.href);
+			return;
+		}
+		if (answer.status !== 200) throw new Error(String(answer.status));
+		dialog.innerHTML = await answer.text();
+		if (!dialog.open) dialog.showModal();
+	} catch {
+		// The plain way: the browser shows the server's answer as a page.
+		if (event.submitter && event.submitter.name) {
+			const chosen = document.createElement("input");
+			chosen.type = "hidden";
+			chosen.name = event.submitter.name;
+			chosen.value = event.submitter.value;
+			form.append(chosen);
+		}
+		form.submit();
+	}
+});
