@@ -93,6 +93,8 @@ class ListView(TableView):
             count_words=_count_words(count),
             is_narrowed=bool(request.args.keys() - {"page", "page_size", "sort", "desc"}),
             bar=chosen,
+            # Translated once here, not again in each cell.
+            list_columns=[(name, str(words)) for name, words in self._list_columns],
             offered=self.offered(),
         )
         return reachable, rows

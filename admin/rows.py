@@ -82,7 +82,7 @@ class RowView(ListView):
             else:
                 form.form_errors.append(error.detail)
         except KuvertError as error:
-            _spread(error, form)
+            spread(error, form)
         return None
 
     def _form_page(self, template: str, form: AdminForm, row: Row[Any] | None) -> Response:
@@ -142,7 +142,7 @@ class RowView(ListView):
         return redirect(self.get_url(".index_view"))
 
 
-def _spread(error: KuvertError, form: AdminForm) -> None:
+def spread(error: KuvertError, form: AdminForm) -> None:
     """Put what a service found beside the fields it names, the rest above the form."""
     left = []
     for finding in error.findings:
