@@ -227,7 +227,7 @@ def _reference(view: TableView, context: object, row: Row[Any], name: str) -> Ma
     if value is None:
         return cells.NOTHING
     reference = view.references[name]
-    shown = listing.names(reference).get(value, str(value))
+    shown = listing.name_of(reference, value, listing.names_here())
     return Markup('<a href="{}">{}</a>').format(
         view.get_url(f"{reference.endpoint}.details_view", id=value), shown
     )

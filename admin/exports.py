@@ -3,15 +3,15 @@
 import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Connection, Row, select
 
 from admin.cells import text
-from admin.listing import Reference, Wanted, learn_names, names
-from core.db import reading
+from admin.listing import Names, Reference, Wanted, learn_names, name_of
 
 BATCH = 2_000
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -28,7 +28,11 @@ def harmless(value: object) -> object:
     return "'" + written if written.lstrip().startswith(FORMULA) else written
 
 
-def rows_of(wanted: Wanted) -> Iterator[list[Row[Any]]]:
+Connect = Callable[[], AbstractContextManager[Connection]]
+"""Opens a connection for one batch; the rows are read after the request itself has ended."""
+
+
+def rows_of(wanted: Wanted, connect: Connect) -> Iterator[list[Row[Any]]]:
     """Give all rows in batches, the newest first."""
     key = wanted.table.c.id
     columns = [wanted.table.c[name] for name in wanted.columns]
@@ -36,7 +40,7 @@ def rows_of(wanted: Wanted) -> Iterator[list[Row[Any]]]:
     while True:
         clauses = [*wanted.clauses, *([key < last] if last is not None else [])]
         statement = select(*columns).where(*clauses).order_by(key.desc()).limit(BATCH)
-        with reading() as connection:
+        with connect() as connection:
             found = list(connection.execute(statement))
         if found:
             yield found
@@ -46,37 +50,24 @@ def rows_of(wanted: Wanted) -> Iterator[list[Row[Any]]]:
 
 
 def csv_of(
-    wanted: Wanted,
-    heads: Sequence[tuple[str, str]],
-    references: dict[str, Reference],
-    more: Callable[[Row[Any], str], object] | None = None,
+    wanted: Wanted, heads: Sequence[str], references: dict[str, Reference], connect: Connect
 ) -> Iterator[str]:
-    """Write the rows of `wanted` as CSV (RFC 4180): `heads` are columns and what they are called.
+    """Write the columns `heads` of the rows as CSV (RFC 4180), with a line of their names first.
 
-    Ids of other rows are written as what those are called. `more` gives the value of a column
-    that the table does not have.
+    Ids of other rows are written as what those are called.
     """
-    yield _lines([[head for _name, head in heads]])
-    for rows in rows_of(wanted):
-        with reading() as connection:
-            learn_names(connection, references, rows)
-        yield _lines(
-            [[_value(row, name, references, more) for name, _head in heads] for row in rows]
-        )
+    yield _lines([list(heads)])
+    names: Names = {}
+    for rows in rows_of(wanted, connect):
+        with connect() as connection:
+            learn_names(connection, references, rows, names)
+        yield _lines([[_value(row, name, references, names) for name in heads] for row in rows])
 
 
-def _value(
-    row: Row[Any],
-    name: str,
-    references: dict[str, Reference],
-    more: Callable[[Row[Any], str], object] | None,
-) -> object:
-    mapping = row._mapping
-    if name not in mapping:
-        return harmless(more(row, name) if more else None)
-    value = mapping[name]
+def _value(row: Row[Any], name: str, references: dict[str, Reference], names: Names) -> object:
+    value = row._mapping[name]
     if name in references and value is not None:
-        return harmless(names(references[name]).get(value, str(value)))
+        return harmless(name_of(references[name], value, names))
     return harmless(value)
 
 

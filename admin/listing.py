@@ -91,12 +91,20 @@ class Reference:
     endpoint: str
 
 
+Names = dict[str, dict[UUID, str]]
+"""What ids stand for, by table."""
+
+
 def learn_names(
-    connection: Connection, references: dict[str, Reference], rows: Sequence[Row[Any]]
+    connection: Connection,
+    references: dict[str, Reference],
+    rows: Sequence[Row[Any]],
+    names: Names | None = None,
 ) -> None:
-    """Look up what the ids of a page stand for, and keep it for the time of the request."""
+    """Look up what the ids of a page stand for; without `names`, for the time of the request."""
+    every = names_here() if names is None else names
     for column, reference in references.items():
-        known = names(reference)
+        known = every.setdefault(reference.table.name, {})
         asked = {row._mapping[column] for row in rows if column in row._mapping} - {None}
         new = asked - known.keys()
         if new:
@@ -107,7 +115,12 @@ def learn_names(
             known.update({key: str(name) for key, name in found})
 
 
-def names(reference: Reference) -> dict[UUID, str]:
-    """Return the names that are known by now."""
-    every: dict[str, dict[UUID, str]] = g.setdefault("kuvert_names", {})
-    return every.setdefault(reference.table.name, {})
+def names_here() -> Names:
+    """Return the names that this request knows by now."""
+    found: Names = g.setdefault("kuvert_names", {})
+    return found
+
+
+def name_of(reference: Reference, key: UUID, names: Names) -> str:
+    """Return what an id stands for; the id itself where nobody looked it up."""
+    return names.get(reference.table.name, {}).get(key, str(key))

@@ -11,7 +11,7 @@ from core.settings import Settings, current
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("status", "invoices", "callbacks")
-PAGES = ("core.people",)
+PAGES = ("core.people", "admin")
 MAX_BODY = 10 * 1024 * 1024
 
 

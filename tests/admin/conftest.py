@@ -1,0 +1,76 @@
+"""Fixtures of the staff pages: a browser of somebody with a role, logged in."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+from core.db import reading, unit_of_work
+from core.people import services
+from core.people.models import User
+
+USERS = User.__table__
+_TOKEN = re.compile(r'name="csrf_token"[^>]* value="([^"]+)"')
+
+
+class Person:
+    """Somebody of staff with a browser."""
+
+    def __init__(self, client: FlaskClient, email: str) -> None:
+        self.client = client
+        self.email = email
+
+    def get(self, path: str) -> TestResponse:
+        """Open a page."""
+        return self.client.get(path)
+
+    def text(self, path: str) -> str:
+        """Open a page that must be there, and return its HTML."""
+        answer = self.client.get(path)
+        assert answer.status_code == 200, answer.get_data(as_text=True)[:2000]
+        return answer.get_data(as_text=True)
+
+    def post(self, path: str, /, **fields: object) -> TestResponse:
+        """Send a form as a page would have it."""
+        token = _TOKEN.search(self.client.get("/change").get_data(as_text=True))
+        assert token is not None
+        return self.client.post(path, data={"csrf_token": token[1], **fields})
+
+    def message(self, answer: TestResponse) -> str:
+        """Follow a redirect and return the page with its messages."""
+        assert answer.status_code == 302, answer.get_data(as_text=True)[:2000]
+        return self.client.get(answer.headers["Location"]).get_data(as_text=True)
+
+
+@pytest.fixture
+def person(app: Flask) -> Callable[[str], Person]:
+    """Log somebody with the named role in."""
+
+    def log_in(role: str) -> Person:
+        email = f"{role}@example.com"
+        with unit_of_work() as connection:
+            services.add(connection, email, role, "a long pass phrase of tests")
+        with reading() as connection:
+            found = connection.scalar(select(USERS.c.fs_uniquifier).where(USERS.c.email == email))
+        client = app.test_client()
+        with client.session_transaction() as session:
+            session["_user_id"], session["_fresh"] = found, True
+        return Person(client, email)
+
+    return log_in
+
+
+@pytest.fixture
+def admin(person: Callable[[str], Person]) -> Person:
+    """Somebody who may everything."""
+    return person("admin")
+
+
+@pytest.fixture
+def viewer(person: Callable[[str], Person]) -> Person:
+    """Somebody who may look."""
+    return person("viewer")

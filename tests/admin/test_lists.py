@@ -1,0 +1,106 @@
+"""Lists: bad addresses, pages, filters, search, export."""
+
+import csv
+import io
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+
+from tests.admin.conftest import Person
+from tests.support import factories
+
+pytestmark = pytest.mark.every_database
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "page=99999999999999999999",
+        "page=-1",
+        "page=abc",
+        "page_size=1000000",
+        "sort=999",
+        "sort=-1&desc=x",
+        "flt0_0=abc",
+        "search=%00",
+        "status=nonsense",
+        "source_id=1,2",
+        "created_from=2026-02-30",
+        "nonsense=1",
+    ],
+)
+def test_an_odd_address_shows_the_list(
+    admin: Person, source: factories.SourceWithKey, address: str
+) -> None:
+    factories.add_invoice(source, number="A-1")
+
+    html = admin.text(f"/admin/invoice/?{address}")
+
+    assert "A-1" in html
+
+
+@pytest.mark.parametrize("address", ["sort=999", "flt0_0=abc", "search=%00", "status=nonsense"])
+def test_what_is_ignored_is_said(admin: Person, address: str) -> None:
+    assert "Ignored:" in admin.text(f"/admin/invoice/?{address}")
+
+
+@pytest.mark.parametrize("wrong", ["1,2", "abc", "", "1", str(uuid4())])
+def test_an_id_of_nothing_is_not_found(admin: Person, wrong: str) -> None:
+    assert admin.get(f"/admin/invoice/details/?id={wrong}").status_code == 404
+    assert admin.get(f"/admin/source/edit/?id={wrong}").status_code == 404
+
+
+def test_a_search_finds_parts_of_words_and_takes_signs_as_they_are(
+    admin: Person, source: factories.SourceWithKey
+) -> None:
+    factories.add_invoice(source, number="A_1%")
+    factories.add_invoice(source, number="AB1C")
+
+    html = admin.text("/admin/invoice/?search=a_1%25")
+
+    assert "A_1%" in html
+    assert "AB1C" not in html
+
+
+def test_pages_are_bounded_and_told_apart(admin: Person, source: factories.SourceWithKey) -> None:
+    for number in range(30):
+        factories.add_invoice(source, number=f"N-{number:02}")
+
+    first, last = admin.text("/admin/invoice/"), admin.text("/admin/invoice/?page=9999")
+
+    assert "30 rows" in first
+    assert "N-29" in first
+    assert "N-04" not in first
+    assert "N-04" in last
+    assert "Page 2 of 2" in last
+
+
+def test_an_export_has_what_the_list_has_and_no_live_formula(
+    admin: Person, source: factories.SourceWithKey
+) -> None:
+    factories.add_invoice(source, number="X-1", external_id="=cmd|' /C calc'!A0")
+    factories.add_invoice(source, number="Y-2")
+
+    answer = admin.get("/admin/invoice/export/csv/?search=X-1")
+    rows = list(csv.DictReader(io.StringIO(answer.get_data(as_text=True))))
+
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+    assert [row["number"] for row in rows] == ["X-1"]
+    assert rows[0]["external_id"].startswith("'=")
+    assert rows[0]["source_id"] == "erp"
+
+
+def test_who_is_not_logged_in_is_sent_to_do_so(app: Flask) -> None:
+    answer = app.test_client().get("/admin/invoice/")
+
+    assert answer.status_code == 302
+    assert "/login" in answer.headers["Location"]
+
+
+def test_a_viewer_may_look_and_nothing_else(viewer: Person) -> None:
+    assert viewer.get("/admin/source/").status_code == 200
+    assert viewer.get("/admin/source/new/").status_code == 403
+    assert viewer.post("/admin/source/new/", name="x").status_code == 403
+    assert viewer.post("/admin/invoice/action/", action="cancel", rowid="x").status_code == 403
+    assert viewer.post("/admin/invoice/ajax/update/").status_code == 404
