@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from flask_babel import gettext as _
 
 from core.db import reading
-from core.schedules import books
+from core.schedules import queries
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Banner:
 def banners() -> list[Banner]:
     """Return what is wrong now; each costs one indexed row."""
     with reading() as connection:
-        leader = books.leader(connection)
+        leader = queries.leader(connection)
     if leader is None:
         return [
             Banner(

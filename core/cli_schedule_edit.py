@@ -10,7 +10,6 @@ import click
 from core.cli import json_option, output
 from core.cli_app import application
 from core.cli_schedule import schedule
-from core.clock import utcnow
 from core.schedules.timing import named_zone, read_time
 from core.settings import current as settings
 
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
 
     from core.editing import By
+    from core.schedules.history import Run
+    from core.schedules.queries import Line
 
 __all__ = ["schedule"]
 
@@ -53,15 +54,17 @@ def _fields(command: Any) -> Any:  # noqa: ANN401 - a decorator of click's
 def list_schedules(*, as_json: bool) -> None:
     """List all schedules with their next and last runs, and who leads."""
     from core.db import reading
-    from core.schedules import books
+    from core.schedules import queries
 
     with application(), reading() as connection:
-        rows = books.every(connection)
-        last = {row.name: books.last_runs(connection, row.name, 1) for row in rows}
-        leader = books.leader(connection)
-    output([_line(row, last[row.name]) for row in rows], as_json)
-    if not as_json:
-        click.echo(leader or "No beat leads: nothing runs until one is started.", err=True)
+        found = queries.lines(connection)
+        leader = queries.leader(connection)
+    output([_line(one) for one in found], as_json)
+    if as_json:
+        return
+    click.echo(leader or "No beat leads: nothing runs until one is started.", err=True)
+    if any(one.alarm for one in found):
+        click.echo("Once you have seen to an alarm: schedule silence NAME", err=True)
 
 
 @schedule.command()
@@ -70,17 +73,18 @@ def list_schedules(*, as_json: bool) -> None:
 def show(name: str, *, as_json: bool) -> None:
     """Show one schedule, its newest runs and who changed it."""
     from core.db import reading
-    from core.schedules import books
+    from core.schedules import history, queries
 
     with application(), reading() as connection:
-        row = books.find(connection, name)
-        runs = [_run(run) for run in books.last_runs(connection, name)]
-        changes = [_change(change) for change in books.changes(connection, name)]
+        line = queries.line(connection, name)
+        row = queries.find(connection, name)
+        runs = [_run(run) for run in history.history(connection, name)]
+        changes = [_change(change) for change in history.changes(connection, name)]
     full = {key: value for key, value in row._asdict().items() if value is not None}
     if as_json:
         output({**full, "runs": runs, "changes": changes}, as_json)
         return
-    output({"in words": _words(row), **full}, as_json)
+    output({"in words": line.words, "state": line.state_words, **full}, as_json)
     for part in (runs, changes):
         click.echo()
         output(part, as_json)
@@ -90,13 +94,13 @@ def show(name: str, *, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--count", default=20, show_default=True, type=click.IntRange(1, 1000))
 @json_option
-def history(name: str, count: int, *, as_json: bool) -> None:
-    """List the newest runs of NAME, the skipped and the missed ones too."""
+def show_history(name: str, count: int, *, as_json: bool) -> None:
+    """List the newest runs of NAME, also skipped and missed ones, and of one that is deleted."""
     from core.db import reading
-    from core.schedules import books
+    from core.schedules import history
 
     with application(), reading() as connection:
-        runs = [_run(run) for run in books.last_runs(connection, name, count)]
+        runs = [_run(run) for run in history.history(connection, name, count)]
     output(runs, as_json)
 
 
@@ -107,15 +111,15 @@ def history(name: str, count: int, *, as_json: bool) -> None:
 def add(name: str, *, as_json: bool, **fields: Any) -> None:  # noqa: ANN401 - click's options
     """Add the schedule NAME; it runs first at its next slot."""
     from core.db import unit_of_work
-    from core.schedules import books, edits
+    from core.schedules import edits, queries
 
     zone = settings().timezone.key
     values = {"timezone": zone, **_values(fields, zone)}
     values.setdefault("kind", _kind(values))
     with application(), unit_of_work() as connection:
         edits.add(connection, name, values, _by(None))
-        row = books.find(connection, name)
-    output(_line(row, []), as_json)
+        line = queries.line(connection, name)
+    output(_line(line), as_json)
 
 
 @schedule.command()
@@ -126,12 +130,12 @@ def add(name: str, *, as_json: bool, **fields: Any) -> None:  # noqa: ANN401 - c
 def edit(name: str, comment: str | None, **fields: Any) -> None:  # noqa: ANN401
     """Change the schedule NAME; says what that does to its next run."""
     from core.db import unit_of_work
-    from core.schedules import books, edits
+    from core.schedules import edits, queries
 
     if all(value is None for value in fields.values()):
         raise click.UsageError("Say what to change.")
     with application(), unit_of_work() as connection:
-        values = _values(fields, books.find(connection, name).timezone)
+        values = _values(fields, queries.find(connection, name).timezone)
         if kind := _kind(values):
             values["kind"] = kind
         sentence = edits.edit(connection, name, values, _by(comment))
@@ -145,10 +149,10 @@ def edit(name: str, comment: str | None, **fields: Any) -> None:  # noqa: ANN401
 def pause(name: str, reason: str, until: str | None) -> None:
     """Let NAME not run for a while."""
     from core.db import unit_of_work
-    from core.schedules import books, services
+    from core.schedules import queries, services
 
     with application(), unit_of_work() as connection:
-        zone = books.find(connection, name).timezone
+        zone = queries.find(connection, name).timezone
         moment = _time("until", until, zone) if until else None
         services.pause(connection, name, _by(reason), moment)
     click.echo(f"{name} is paused")
@@ -159,11 +163,11 @@ def pause(name: str, reason: str, until: str | None) -> None:
 def resume(name: str) -> None:
     """Let NAME run again, from now on."""
     from core.db import unit_of_work
-    from core.schedules import books, services
+    from core.schedules import queries, services
 
     with application(), unit_of_work() as connection:
         services.resume(connection, name, _by(None))
-        row = books.find(connection, name)
+        row = queries.find(connection, name)
     click.echo(f"{name} runs next at {_local(row.next_slot_at, row.timezone)}")
 
 
@@ -186,11 +190,11 @@ def run_now(name: str, reason: str | None) -> None:
 def skip(name: str, reason: str | None) -> None:
     """Leave out the next run of NAME."""
     from core.db import unit_of_work
-    from core.schedules import books, services
+    from core.schedules import queries, services
 
     with application(), unit_of_work() as connection:
         services.skip_next(connection, name, _by(reason))
-        row = books.find(connection, name)
+        row = queries.find(connection, name)
     click.echo(f"{name} runs next at {_local(row.next_slot_at, row.timezone)}")
 
 
@@ -204,6 +208,35 @@ def undo(name: str) -> None:
     with application(), unit_of_work() as connection:
         sentence = edits.undo(connection, name, _by("undo"))
     click.echo(sentence)
+
+
+@schedule.command()
+@click.argument("name")
+@click.option("--comment", help="Why.")
+def silence(name: str, comment: str | None) -> None:
+    """Take the alarm of NAME back, once somebody has seen to it."""
+    from core.db import unit_of_work
+    from core.schedules import services
+
+    with application(), unit_of_work() as connection:
+        is_silenced = services.silence(connection, name, _by(comment))
+    click.echo(f"the alarm of {name} is taken back" if is_silenced else f"{name} has no alarm")
+
+
+@schedule.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--comment", help="Why.")
+def delete(name: str, comment: str | None, *, yes: bool) -> None:
+    """Delete NAME; its runs and changes can still be read. What is built in stays."""
+    from core.db import unit_of_work
+    from core.schedules import services
+
+    if not yes:
+        click.confirm(f"Delete the schedule {name}?", abort=True)
+    with application(), unit_of_work() as connection:
+        services.remove(connection, name, _by(comment))
+    click.echo(f"{name} is deleted")
 
 
 # ---- own ----
@@ -240,33 +273,16 @@ def _kind(values: dict[str, Any]) -> str | None:
     return asked[0] if asked else None
 
 
-def _words(row: "Row[Any]") -> str:
-    from core.schedules.books import timing_or_none
-    from core.schedules.words import describe
-
-    timing = timing_or_none(row)
-    return describe(timing) if timing else "broken"
-
-
-def _line(row: "Row[Any]", last: "list[Row[Any]]") -> dict[str, object]:
+def _line(line: "Line") -> dict[str, object]:
+    last = line.last
     return {
-        "name": row.name,
-        "when": _words(row),
-        "state": _state(row),
-        "next": _local(row.next_slot_at, row.timezone),
-        "last": f"{last[0].state} {_local(last[0].slot_at, row.timezone)}" if last else "",
-        "alarm": row.error or row.alarm or "",
+        "name": line.name,
+        "when": line.words,
+        "state": str(line.state),
+        "next": _local(line.next_slot_at, line.timezone),
+        "last": f"{last.state} {_local(last.slot_at, line.timezone)}" if last else "",
+        "alarm": line.error or line.alarm or "",
     }
-
-
-def _state(row: "Row[Any]") -> str:
-    if row.error:
-        return "broken"
-    if not row.is_enabled:
-        return "off"
-    if row.paused_at and (row.paused_until is None or row.paused_until > utcnow()):
-        return "paused"
-    return "on"
 
 
 def _local(moment: datetime | None, zone: str) -> str:
@@ -281,9 +297,11 @@ def _local(moment: datetime | None, zone: str) -> str:
         return f"{moment:%Y-%m-%d %H:%M:%S UTC}"
 
 
-def _run(run: "Row[Any]") -> dict[str, object]:
+def _run(run: "Run") -> dict[str, object]:
     names = ("slot_at", "reason", "state", "sent_at", "started_at", "finished_at", "actor", "note")
-    return {name: getattr(run, name) for name in names}
+    lengths = {"lag_seconds": run.lag, "duration_seconds": run.duration}
+    shown = {name: value and value.total_seconds() for name, value in lengths.items()}
+    return {name: getattr(run, name) for name in names} | shown
 
 
 def _change(change: "Row[Any]") -> dict[str, object]:

@@ -7,12 +7,13 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from typing import Any, TypeVar
 
 from flask import Flask, current_app
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as AppSession
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, event, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, SessionTransaction
 
@@ -70,6 +71,11 @@ def database() -> Database:
     """Return the database of the current application."""
     found: Database = current_app.extensions[EXTENSION]
     return found
+
+
+def database_time(connection: Connection) -> datetime:
+    """Return the time by the database's clock: the same for all hosts, however theirs differ."""
+    return connection.execute(select(database().clock())).scalar_one()
 
 
 def reading() -> AbstractContextManager[Connection]:

@@ -7,6 +7,7 @@ once, and how a table is made append-only.
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from importlib import import_module
 from typing import Any, ClassVar, NoReturn, Self, cast
 from uuid import UUID
@@ -100,6 +101,12 @@ class Database:
     def engine_options(self) -> dict[str, Any]:
         """Return the arguments of `create_engine` for this engine."""
         return {}
+
+    # ---- time --------------------------------------------------------------------------------
+
+    def clock(self) -> ColumnElement[datetime]:
+        """Return what reads the time in a statement, by one clock for all hosts."""
+        raise NotImplementedError
 
     # ---- sets of rows ------------------------------------------------------------------------
 

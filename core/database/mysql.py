@@ -1,13 +1,15 @@
 """MySQL 8 and MariaDB 10.6 or newer, through PyMySQL."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import URL, ColumnElement, Connection, Table, select, update
+from sqlalchemy import URL, ColumnElement, Connection, Table, func, select, text, update
 from sqlalchemy.dialects.mysql import insert
 
 from core.database.base import Database, Values
+from core.types import UtcDateTime
 
 
 class MysqlDatabase(Database):
@@ -38,6 +40,10 @@ class MysqlDatabase(Database):
             },
         }
 
+    def clock(self) -> ColumnElement[datetime]:
+        """Return the server's time to the microsecond."""
+        return func.utc_timestamp(text("6"), type_=UtcDateTime())
+
     def claim(
         self,
         connection: Connection,
@@ -59,13 +65,15 @@ class MysqlDatabase(Database):
     def insert_new(self, connection: Connection, table: Table, rows: Sequence[Values]) -> set[UUID]:
         """Leave a row that is there as it is, then ask which of ours went in.
 
-        INSERT IGNORE would also swallow values that are too long or out of range.
+        INSERT IGNORE would also swallow values that are too long or out of range. Who inserts
+        ids that another may insert at the same time holds a lock that keeps him out.
         """
+        mine = select(table.c.id).where(table.c.id.in_([row["id"] for row in rows]))
+        known = set(connection.scalars(mine))
         statement = insert(table)
         statement = statement.on_duplicate_key_update(id=table.c.id)
         connection.execute(statement, [dict(row) for row in rows])
-        ids = [row["id"] for row in rows]
-        return set(connection.scalars(select(table.c.id).where(table.c.id.in_(ids))))
+        return set(connection.scalars(mine)) - known
 
     @staticmethod
     def replan_on_change(table: str, columns: Sequence[str]) -> list[str]:

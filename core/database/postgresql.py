@@ -1,6 +1,7 @@
 """PostgreSQL through psycopg 3."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, ClassVar
 from typing import cast as cast_type
@@ -30,6 +31,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from core.database import psycopg_direct
 from core.database.base import Database, Family, Values
+from core.types import UtcDateTime
 
 COPY_FROM_ROWS = 20
 """From this many rows on COPY is quicker than a pipeline of INSERTs."""
@@ -62,6 +64,10 @@ class PostgresqlDatabase(Database):
         return create_engine(
             self.url, hide_parameters=True, isolation_level="AUTOCOMMIT", **options
         )
+
+    def clock(self) -> ColumnElement[datetime]:
+        """Return the server's time; now() would be that of the transaction's begin."""
+        return func.clock_timestamp(type_=UtcDateTime())
 
     def among(
         self, column: ColumnElement[Any] | Column[Any], values: Iterable[Any]

@@ -1,14 +1,17 @@
 """SQLite: one file, one writer, no server."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, event, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Table, event, literal, select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
+from core.clock import utcnow
 from core.database.base import Database, Values
+from core.types import UtcDateTime
 
 BUSY_SECONDS = 10
 
@@ -31,6 +34,10 @@ class SqliteDatabase(Database):
         """Let us, not the driver, begin transactions, and set the file's modes."""
         event.listen(engine, "connect", _on_connect)
         event.listen(engine, "begin", _on_begin)
+
+    def clock(self) -> ColumnElement[datetime]:
+        """Return our own time: whoever opens the file is on the same host."""
+        return literal(utcnow(), UtcDateTime())
 
     def claim(
         self,

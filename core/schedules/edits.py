@@ -2,38 +2,26 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Row
 
-from core.clock import utcnow
-from core.db import database
+from core.db import database, database_time
 from core.editing import By
 from core.errors import ConflictError, InputError
 from core.ids import new_id
 from core.queues import QUEUE_OF, TaskName
-from core.schedules import ledger
-from core.schedules.books import (
-    EDITABLE,
-    changes,
-    locked,
-    note_change,
-    plain,
-    timing_or_none,
-    typed,
-    write,
-)
-from core.schedules.models import (
-    Origin,
-    Overlap,
-    Schedule,
-)
+from core.schedules.books import EDITABLE, locked, note_change, plain, typed, write
+from core.schedules.history import changes
+from core.schedules.models import Origin, Overlap
 from core.schedules.planning import Catchup, first_slot
-from core.schedules.preview import difference
+from core.schedules.preview import Preview, moved, preview
+from core.schedules.queries import find, timing_or_none
+from core.schedules.rows import SCHEDULES, moments, planned_slot
 from core.schedules.timing import Timing, read_timing
-
-SCHEDULES = Schedule.__table__
 
 LOCKED_IF_BUILTIN = frozenset({"task", "args"})
 
@@ -71,12 +59,12 @@ def add(connection: Connection, name: str, values: Mapping[str, Any], by: By) ->
         raise InputError.at("/name", "length", "name: 1 to 100 characters")
     row = {**DEFAULTS, **_known(values)}
     timing = check(row)
-    now = utcnow()
+    now = database_time(connection)
     first = first_slot(timing, now) if row["is_enabled"] else None
     schedule_id = new_id()
     full = {
         **row,
-        **ledger.moments(schedule_id, timing, first),
+        **moments(schedule_id, timing, first),
         "id": schedule_id,
         "name": name,
         "paused_at": None,
@@ -94,7 +82,7 @@ def add(connection: Connection, name: str, values: Mapping[str, Any], by: By) ->
     }
     if not database().insert_new(connection, SCHEDULES, [full]):
         raise ConflictError(f"there is a schedule {name} already")
-    note_change(connection, schedule_id, {}, plain(row), by)
+    note_change(connection, by, of=(schedule_id, name), before={}, after=plain(row))
     return schedule_id
 
 
@@ -108,17 +96,57 @@ def edit(
         ChangedError: somebody else has changed it since `version`.
     """
     old = locked(connection, name, version)
+    edited = _edited(old, values, database_time(connection))
+    write(connection, old, edited.changed, by, edited.timing)
+    return edited.sentence
+
+
+@dataclass(frozen=True, slots=True)
+class _Edited:
+    """An edit that has passed every check: the columns that change, and what that does."""
+
+    changed: dict[str, Any]
+    timing: Timing
+    sentence: str
+
+
+def _edited(old: Row[Any], values: Mapping[str, Any], now: datetime) -> _Edited:
     new = {column: getattr(old, column) for column in EDITABLE} | _known(values)
-    changed = {column for column in EDITABLE if new[column] != getattr(old, column)}
-    if old.origin == Origin.BUILTIN and changed & LOCKED_IF_BUILTIN:
+    changed = {key: value for key, value in new.items() if value != getattr(old, key)}
+    if old.origin == Origin.BUILTIN and set(changed) & LOCKED_IF_BUILTIN:
         raise InputError.at("/task", "builtin", "the task of a built-in schedule stays as it is")
     timing = check(new)
-    if changed & {"kind", "at"}:
+    if set(changed) & {"kind", "at"}:
         # The form must not save a single run that is past; it would never come.
-        first_slot(timing, utcnow())
-    sentence = _difference(old, timing)
-    write(connection, old, {column: new[column] for column in changed}, by, timing)
-    return sentence
+        first_slot(timing, now)
+    return _Edited(changed, timing, _difference(old, new, timing, now))
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What saving would do: the timing in words with its next runs, and the difference."""
+
+    preview: Preview
+    difference: str
+
+
+def draft(
+    connection: Connection, name: str | None, values: Mapping[str, Any], count: int = 5
+) -> Draft:
+    """Try values for the schedule `name`, or for a new one, without saving anything.
+
+    Raises:
+        NotFoundError: there is no such schedule.
+        InputError: as `edit` and `add` would refuse them.
+    """
+    now = database_time(connection)
+    if name is not None:
+        edited = _edited(find(connection, name), values, now)
+        return Draft(preview(edited.timing, start=now, count=count), edited.sentence)
+    new = {**DEFAULTS, **_known(values)}
+    timing = check(new)
+    first = first_slot(timing, now) if new["is_enabled"] else None
+    return Draft(preview(timing, start=now, count=count), moved(None, first, timing, timing, now))
 
 
 def check(row: Mapping[str, Any]) -> Timing:
@@ -184,6 +212,13 @@ def undo(connection: Connection, name: str, by: By) -> str:
     raise ConflictError(f"nothing of {name} was changed")
 
 
-def _difference(old: Row[Any], new: Timing) -> str:
+def _difference(old: Row[Any], new: Mapping[str, Any], timing: Timing, now: datetime) -> str:
+    """Say what an edit does to the next run, which a row that is off does not have."""
     before = timing_or_none(old)
-    return difference(before, new, utcnow()) if before else "it can run again"
+    if before is None:
+        return "it can run again"
+    was = planned_slot(old._asdict(), before, now)
+    will = planned_slot({**old._asdict(), **new}, timing, now)
+    if will is None and was is not None and not new["is_enabled"]:
+        return "it is turned off; nothing runs until it is turned on"
+    return moved(was, will, before, timing, now)

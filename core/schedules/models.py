@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, Uuid, text
+from sqlalchemy import JSON, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.models import Base
@@ -124,13 +124,16 @@ class RunState(StrEnum):
 
 
 class ScheduleRun(Base):
-    """One slot of one schedule: dispatched at most once, whoever leads. Its id is the task's."""
+    """One slot of one schedule: dispatched at most once, whoever leads. Its id is the task's.
+
+    Runs outlive their schedule, so that what ran can be read after it was deleted.
+    """
 
     __tablename__ = "schedule_runs"
     __table_args__ = (UniqueConstraint("schedule_id", "slot_at"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    schedule_id: Mapped[UUID] = mapped_column(Uuid(), ForeignKey("schedules.id"))
+    schedule_id: Mapped[UUID]
     slot_at: Mapped[datetime]
     reason: Mapped[str] = mapped_column(String(10))
     state: Mapped[str] = mapped_column(String(10))
@@ -152,6 +155,7 @@ class ScheduleChange(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     schedule_id: Mapped[UUID] = mapped_column(index=True)
+    schedule_name: Mapped[str | None] = mapped_column(String(100), index=True)
     changed_at: Mapped[datetime]
     actor: Mapped[str] = mapped_column(String(200))
     comment: Mapped[str | None] = mapped_column(String(500))

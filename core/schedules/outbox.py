@@ -5,21 +5,14 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Subquery, and_, func, or_, select, update
+from sqlalchemy import Connection, Row, Select, Subquery, and_, func, or_, select, update
 
-from core.clock import utcnow
-from core.db import database
-from core.schedules.ledger import (
-    PAGE,
-    RUNS,
-    SCHEDULES,
-    BrokenRowError,
-    Order,
-    arguments_of,
-    end_run,
-)
+from core.db import database, database_time
+from core.schedules.ledger import PAGE, Order
 from core.schedules.models import Reason, RunState
 from core.schedules.planning import Catchup
+from core.schedules.rows import SCHEDULES, BrokenRowError, arguments_of
+from core.schedules.runs import RUNS, end_run
 
 RESEND_AFTER = timedelta(seconds=10)
 """A slot's run that is claimed for longer and not sent was left by a crash, or by the broker."""
@@ -37,8 +30,11 @@ def left_claimed(connection: Connection, before: datetime) -> list[Order]:
     """
     newest = _newest()
     waiting = or_(RUNS.c.claimed_at <= before, RUNS.c.reason == Reason.MANUAL)
-    statement = (
-        select(RUNS.c.id.label("run_id"), RUNS.c.reason, RUNS.c.slot_at, newest.c.slot, SCHEDULES)
+    # No more of the schedule than is needed: a time in it may be unreadable.
+    schedule = (SCHEDULES.c.task, SCHEDULES.c.args, SCHEDULES.c.catchup)
+    run = (RUNS.c.id.label("run_id"), RUNS.c.reason, RUNS.c.slot_at)
+    statement: Select[Any] = (
+        select(*run, newest.c.slot, *schedule)
         .join(SCHEDULES, SCHEDULES.c.id == RUNS.c.schedule_id)
         .outerjoin(newest, newest.c.schedule_id == RUNS.c.schedule_id)
         .where(RUNS.c.state == RunState.CLAIMED, waiting)
@@ -75,13 +71,14 @@ def _order(connection: Connection, row: Row[Any]) -> Order | None:
     try:
         return Order(row.run_id, row.task, arguments_of(row))
     except BrokenRowError as error:
-        end_run(connection, row.run_id, RunState.FAILED, error.detail, utcnow())
+        now = database_time(connection)
+        end_run(connection, row.run_id, RunState.FAILED, error.detail, now)
         return None
 
 
 def _drop(connection: Connection, ids: Iterable[UUID]) -> None:
     note = "superseded: a later slot is due too"
-    values = {"state": str(RunState.SKIPPED), "finished_at": utcnow(), "note": note}
+    values = {"state": str(RunState.SKIPPED), "finished_at": database().clock(), "note": note}
     _change_claimed(connection, ids, values)
 
 

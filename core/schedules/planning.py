@@ -5,7 +5,7 @@ A slot is the moment at which a schedule is due. All moments go in aware and com
 
 import hashlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -53,9 +53,9 @@ class Plan:
         return slot < self.late_before
 
 
-def next_slot(timing: Timing, after: datetime) -> datetime | None:
-    """Return the first slot strictly after `after`, or None when there is none."""
-    return next(_upcoming(timing, after), None)
+def next_slot(timing: Timing, after: datetime, taken: Container[datetime] = ()) -> datetime | None:
+    """Return the first slot strictly after `after` that is not `taken`; None: there is none."""
+    return next((slot for slot in _upcoming(timing, after) if slot not in taken), None)
 
 
 def slots(timing: Timing, after: datetime, until: datetime, limit: int) -> list[datetime]:

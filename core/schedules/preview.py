@@ -55,7 +55,13 @@ def difference(old: Timing, new: Timing, now: datetime) -> str:
 
     Such as `next run moves from Mon 23:00 to Tue 06:30; nothing runs now`.
     """
-    before, after = next_slot(old, now), next_slot(new, now)
+    return moved(next_slot(old, now), next_slot(new, now), old, new, now)
+
+
+def moved(
+    before: datetime | None, after: datetime | None, old: Timing, new: Timing, now: datetime
+) -> str:
+    """Say how the next run moves from `before`, a slot of `old`, to `after`, one of `new`."""
     is_zone_needed = old.zone.key != new.zone.key
     was, will = (
         _moment(slot, timing, now, is_zone_needed=is_zone_needed)

@@ -1,7 +1,6 @@
 """The worker's side of a run: taken once, and its end written down."""
 
 from collections.abc import Callable
-from functools import partial
 from itertools import count
 from uuid import UUID
 
@@ -9,10 +8,9 @@ from celery.exceptions import Reject
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from core.clock import utcnow
-from core.db import LONG, insist
+from core.db import LONG, database_time, insist
 from core.outages import Outage, outage
-from core.schedules import ledger
+from core.schedules import runs
 from core.schedules.models import RunState
 
 HEADER = "kuvert_run"
@@ -38,12 +36,13 @@ def tracked(run_id: str, work: Callable[[], object], *, is_redelivered: bool = F
 
 
 def _begin(found: UUID, *, is_redelivered: bool) -> bool:
-    now, tries = utcnow(), count()
+    tries = count()
 
     def begin(connection: Connection) -> bool:
         # After a connection that was cut nobody knows whether we have taken it already.
         is_again = is_redelivered or next(tries) > 0
-        return ledger.begin_run(connection, found, now, is_redelivered=is_again)
+        now = database_time(connection)
+        return runs.begin_run(connection, found, now, is_redelivered=is_again)
 
     try:
         return insist(begin, LONG)
@@ -54,5 +53,7 @@ def _begin(found: UUID, *, is_redelivered: bool) -> bool:
 
 
 def _end(found: UUID, state: RunState, note: str) -> None:
-    now = utcnow()
-    insist(partial(ledger.end_run, found=found, state=state, note=note, now=now), LONG)
+    def end(connection: Connection) -> None:
+        runs.end_run(connection, found, state, note, database_time(connection))
+
+    insist(end, LONG)

@@ -1,40 +1,39 @@
 """Beat: obeys the schedule in the database, and watches for work that is due between its slots.
 
-Of several beats one leads, by a lease in the database; the others stand by. That two cannot run
-one slot does not rest on the lease: the slot's row in the ledger is unique.
+Of several beats one leads; the others stand by. That two cannot run one slot does not rest on
+the lead: the slot's row in the ledger is unique. What is due is judged by the database's clock.
 """
 
 import logging
 import math
 from collections.abc import Sequence
-from datetime import timedelta
 from functools import partial
 from time import monotonic
 from typing import Any
+from uuid import UUID
 
 from celery.beat import Scheduler
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from core import leases
 from core.bell import bell
 from core.celery_app import KuvertCelery
 from core.clock import utcnow
-from core.db import insist, reading, unit_of_work
+from core.db import database_time, insist, reading, unit_of_work
 from core.pump import due_pumps
-from core.schedules import ledger, outbox
-from core.schedules.books import BEAT_LEASE
+from core.schedules import ledger, outbox, pruning
+from core.schedules.lead import Lead
 from core.schedules.publishing import Publisher
 from core.settings import current
 
 logger = logging.getLogger(__name__)
 
-LEASE_LENGTH = timedelta(seconds=15)
-RENEW_SECONDS = 4.0
-STAND_BY_SECONDS = 2.0
+STAND_BY_SECONDS = 1.0
 LONGEST_PAUSE = 1.0
 SHORTEST_PAUSE = 0.01
 BACK_OFF_SECONDS = 2.0
 RESEND_SECONDS = 1.0
+PRUNE_SECONDS = 3600.0
 PAGES = 40
 """Pages of schedules that one turn takes up; the next turn follows at once."""
 
@@ -48,11 +47,12 @@ class DatabaseScheduler(Scheduler):
     app: KuvertCelery
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        self._held: leases.Held | None = None
-        self._renewed = self._looked = self._resent = -math.inf
-        self._is_standing_by = self._is_blind = False
+        self._term: int | None = None
+        self._looked = self._resent = self._pruned = -math.inf
+        self._is_blind = self._is_in_turn = False
         self._watch_seconds = current().watch_seconds
         super().__init__(*args, **kwargs)
+        self._lead = Lead(self.app.flask_app)
         self._publisher = Publisher(self.app)
 
     def setup_schedule(self) -> None:
@@ -63,6 +63,7 @@ class DatabaseScheduler(Scheduler):
 
         A database that is away is looked for again; nothing is sent from memory meanwhile.
         """
+        self._is_in_turn = True
         try:
             with self.app.flask_app.app_context():
                 pause = self._turn()
@@ -74,11 +75,12 @@ class DatabaseScheduler(Scheduler):
         else:
             self._say_seeing()
             return pause
+        finally:
+            self._is_in_turn = False
         return BACK_OFF_SECONDS
 
     def _say_blind(self, error: SQLAlchemyError) -> None:
-        """Say once that the database is away, and ask it who leads as soon as it is back."""
-        self._renewed = -math.inf
+        """Say once that the database is away."""
         if not self._is_blind:
             line = str(error).splitlines()[0]
             logger.warning("waiting for the database", extra={"error": line})
@@ -90,91 +92,70 @@ class DatabaseScheduler(Scheduler):
         self._is_blind = False
 
     def close(self) -> None:
-        """Give the lead back, so that another beat takes over at once."""
-        self._publisher.close()
-        if self._held is None:
+        """Give the lead back, so that another beat takes over at once.
+
+        Celery calls this at the end, and before it from its handler of SIGTERM: there a turn may
+        be under way, and it must not be disturbed before it is rolled back.
+        """
+        if self._is_in_turn:
             return
-        try:
-            with self.app.flask_app.app_context(), unit_of_work() as connection:
-                leases.release(connection, self._held)
-        except SQLAlchemyError as error:
-            line = str(error).splitlines()[0]
-            logger.warning("the lead runs out by itself", extra={"error": line})
-        self._held = None
+        self._publisher.close()
+        with self.app.flask_app.app_context():
+            self._lead.give_back()
 
     # ---- one turn ----
 
     def _turn(self) -> float:
-        if not self._leads():
+        if not self._lead.is_ours():
             return STAND_BY_SECONDS
-        with reading() as connection:
-            outlook = ledger.look(connection)
+        if self._term != self._lead.term:
+            self._begin_term()
+        outlook = _look()
         if outlook.has_unplanned:
             self._plan()
-        is_due = outlook.soonest is not None and outlook.soonest <= utcnow()
+        is_due = outlook.soonest is not None and outlook.soonest <= outlook.now
         if is_due:
             self._dispatch()
         if outlook.has_claimed:
             self._resend()
         self._watch()
+        if not is_due:
+            self._prune()
         return SHORTEST_PAUSE if is_due or outlook.has_unplanned else self._pause(outlook)
 
-    def _leads(self) -> bool:
-        """Hold the lease, or try to get it; say so once when another beat has it."""
-        if self._held is not None and not self._must_renew():
-            return True
+    def _begin_term(self) -> None:
+        """Take up what the leader before has left: it is dead, or was too slow."""
         with unit_of_work() as connection:
-            if self._held is not None and leases.renew(connection, self._held, LEASE_LENGTH):
-                self._renewed = monotonic()
-                return True
-            answer = leases.take(connection, BEAT_LEASE, LEASE_LENGTH)
-            if isinstance(answer, leases.Held):
-                ledger.plan_broken(connection)
-        return self._accept(answer)
-
-    def _must_renew(self) -> bool:
-        return monotonic() - self._renewed >= RENEW_SECONDS
-
-    def _accept(self, answer: leases.Held | leases.Busy) -> bool:
-        if isinstance(answer, leases.Held):
-            logger.info("this beat leads", extra={"term": answer.token})
-            self._held, self._renewed, self._is_standing_by = answer, monotonic(), False
-            return True
-        if not self._is_standing_by:
-            extra = {"leader": answer.holder, "since": str(answer.since)}
-            logger.info("another beat leads, standing by", extra=extra)
-        self._held, self._is_standing_by = None, True
-        return False
+            ledger.plan_broken(connection)
+        self._publish(insist(_all_claimed))
+        self._term = self._lead.term
 
     def _plan(self) -> None:
         """Plan what somebody has changed."""
         for _ in range(PAGES):
-            count = insist(partial(ledger.plan_changed, now=utcnow()))
-            if count < ledger.PAGE:
+            if insist(_plan_page) < ledger.PAGE:
                 return
 
     def _dispatch(self) -> None:
         """Claim what is due and publish it, a page at a time, for as long as the lead is ours."""
         for _ in range(PAGES):
             # Done twice, the second time finds nothing; what the first has claimed is sent again.
-            orders, seen = insist(partial(ledger.claim_due, now=utcnow()))
+            orders, seen = insist(_claim_page)
             self._publish(orders)
-            if seen < ledger.PAGE or self._must_renew():
+            if seen < ledger.PAGE or not self._lead.is_ours():
                 return
 
     def _resend(self) -> None:
-        """Publish what a crash, or a broker that was away, has left claimed."""
+        """Publish what a broker that was away has left claimed."""
         if monotonic() - self._resent < RESEND_SECONDS:
             return
         self._resent = monotonic()
-        before = utcnow() - outbox.RESEND_AFTER
-        orders = insist(partial(outbox.left_claimed, before=before))
-        self._publish(orders)
+        self._publish(insist(_long_claimed))
 
     def _publish(self, orders: Sequence[ledger.Order]) -> None:
         """Send the orders; what the broker does not take stays claimed."""
         if sent := self._publisher.publish(orders):
-            insist(partial(outbox.mark_sent, ids=sent, now=utcnow()))
+            insist(partial(_mark_sent, ids=sent))
 
     def _watch(self) -> None:
         """Ring for each pump that has something due."""
@@ -184,10 +165,53 @@ class DatabaseScheduler(Scheduler):
         for pump in due_pumps(utcnow()):
             bell.ring(pump)
 
+    def _prune(self) -> None:
+        """Forget a page of old runs once an hour, and page after page while there are more."""
+        if monotonic() - self._pruned >= PRUNE_SECONDS and insist(_prune_page) < pruning.PAGE:
+            self._pruned = monotonic()
+
     def _pause(self, outlook: ledger.Outlook) -> float:
         """Return the seconds until the next slot, at most one: an edit may come any time."""
         longest = min(LONGEST_PAUSE, self._watch_seconds)
         if outlook.soonest is None:
             return longest
-        seconds = (outlook.soonest - utcnow()).total_seconds()
+        seconds = (outlook.soonest - outlook.now).total_seconds()
         return max(SHORTEST_PAUSE, min(longest, seconds))
+
+
+def _look() -> ledger.Outlook:
+    try:
+        with reading() as connection:
+            return ledger.look(connection)
+    except ValueError:
+        # SQLite keeps any text as a time; one that is none is out of the way afterwards.
+        insist(ledger.flag_unreadable)
+    with reading() as connection:
+        return ledger.look(connection)
+
+
+# ---- units of work, each by the database's clock ----
+
+
+def _plan_page(connection: Connection) -> int:
+    return ledger.plan_changed(connection, database_time(connection))
+
+
+def _claim_page(connection: Connection) -> tuple[list[ledger.Order], int]:
+    return ledger.claim_due(connection, database_time(connection))
+
+
+def _all_claimed(connection: Connection) -> list[ledger.Order]:
+    return outbox.left_claimed(connection, database_time(connection))
+
+
+def _long_claimed(connection: Connection) -> list[ledger.Order]:
+    return outbox.left_claimed(connection, database_time(connection) - outbox.RESEND_AFTER)
+
+
+def _prune_page(connection: Connection) -> int:
+    return pruning.prune(connection, database_time(connection))
+
+
+def _mark_sent(connection: Connection, ids: Sequence[UUID]) -> None:
+    outbox.mark_sent(connection, ids, database_time(connection))

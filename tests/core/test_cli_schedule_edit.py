@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import delete
 
 from core.db import reading, unit_of_work
-from core.schedules import books
-from core.schedules.ledger import SCHEDULES
+from core.schedules import queries
+from core.schedules.rows import SCHEDULES
 from tests.support.console import Console, Done
 
 
@@ -55,7 +55,7 @@ def test_an_interval_needs_no_kind(console: Console) -> None:
 
     assert done.code == 0, done.err
     with reading() as connection:
-        row = books.find(connection, "often")
+        row = queries.find(connection, "often")
     assert (row.kind, row.every_seconds) == ("interval", 30)
 
 
@@ -68,7 +68,7 @@ def test_a_single_run_is_read_in_its_zone(console: Console) -> None:
 
     assert done.code == 0, done.err
     with reading() as connection:
-        assert books.find(connection, "once").at.hour == 7
+        assert queries.find(connection, "once").at.hour == 7
 
 
 def test_an_edit_says_what_it_moves(console: Console) -> None:
@@ -96,7 +96,7 @@ def test_an_edit_of_a_time_is_read_in_the_schedules_own_zone(console: Console) -
     schedule(console, "edit", "job", "--start", "2999-07-01T09:00")
 
     with reading() as connection:
-        assert books.find(connection, "job").start_at.hour == 7
+        assert queries.find(connection, "job").start_at.hour == 7
 
 
 def test_an_edit_of_nothing_is_a_mistake(console: Console) -> None:

@@ -181,7 +181,7 @@ def test_it_ends_within_its_time(
 @pytest.mark.every_database
 def test_a_second_run_ends_at_once_and_says_since_when(app: Flask, celery: MemoryCelery) -> None:
     with unit_of_work() as connection:
-        leases.take(connection, str(TaskName.GET_ACTIVE_INVOICES), LEASE)
+        leases.take(connection, str(TaskName.GET_ACTIVE_INVOICES), pump.RUN_LEASE)
 
     line = pump.run(deliveries(), celery, LIMITS)
 

@@ -22,7 +22,7 @@ from core.editing import By
 from core.errors import ChangedError
 from core.queues import TaskName
 from core.schedules import edits as schedules
-from core.schedules.books import SCHEDULES
+from core.schedules.rows import SCHEDULES
 from core.web import settings
 from invoices import access, edits
 from invoices.access import KEYS

@@ -10,7 +10,7 @@ from core.db import unit_of_work
 from core.editing import By
 from core.errors import InputError
 from core.queues import TaskName
-from core.schedules import books, edits, ledger, services
+from core.schedules import edits, queries, runs, services
 from core.schedules.models import Reason, RunState, ScheduleRun
 
 RUNS = ScheduleRun.__table__
@@ -47,7 +47,7 @@ def fill(texts: Sequence[str]) -> None:
 
 
 def _add_runs(connection: Connection, name: str) -> None:
-    schedule = books.find(connection, name)
+    schedule = queries.find(connection, name)
     newest = utcnow().replace(minute=15, second=0, microsecond=0)
     for days in range(21):
         state = STATES[days % len(STATES)] if days else RunState.DONE
@@ -63,7 +63,7 @@ def _run(schedule_id: object, slot: datetime, state: RunState) -> dict[str, obje
         RunState.SKIPPED: "skipped by bob@example.com",
     }
     reason = Reason.SLOT
-    row = ledger.new_run(schedule_id, slot, reason, state, now=slot, note=notes.get(state))  # type: ignore[arg-type]
+    row = runs.new_run(schedule_id, slot, reason, state, now=slot, note=notes.get(state))  # type: ignore[arg-type]
     if state in {RunState.DONE, RunState.FAILED, RunState.RUNNING}:
         began = slot + timedelta(milliseconds=180)
         ended = None if state == RunState.RUNNING else began + timedelta(seconds=2.5)

@@ -3,11 +3,10 @@
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import Row, select, update
+from sqlalchemy import select, update
 
 from callbacks.mailbox import reading
 from callbacks.mailbox.protocol import MailboxError
@@ -19,7 +18,7 @@ from core.clock import utcnow
 from core.database import Database
 from core.db import reading as read_database
 from core.db import unit_of_work
-from core.schedules import books, ledger
+from core.schedules import history, queries, rows, runs
 from core.schedules.models import Reason, RunState
 from core.schedules.running import tracked
 from tests.support.console import Console
@@ -39,18 +38,18 @@ def set_url(monkeypatch: pytest.MonkeyPatch, url: str) -> Iterator[str]:
     settings_module.current.cache_clear()
 
 
-def run_of_the_schedule(work: Callable[[], object]) -> Row[Any]:
+def run_of_the_schedule(work: Callable[[], object]) -> history.Run:
     """Do the work as a worker does that took a message of beat; returns what is written of it."""
     with unit_of_work() as connection:
-        schedule_id = books.find(connection, NAME).id
-        row = ledger.new_run(
+        schedule_id = queries.find(connection, NAME).id
+        row = runs.new_run(
             schedule_id, utcnow(), Reason.SLOT, RunState.SENT, now=utcnow(), note=None
         )
-        connection.execute(ledger.RUNS.insert().values(row))
+        connection.execute(runs.RUNS.insert().values(row))
     with contextlib.suppress(MailboxError):
         tracked(str(row["id"]), work)
     with read_database() as connection:
-        [run] = books.last_runs(connection, NAME)
+        [run] = history.history(connection, NAME)
     return run
 
 
@@ -65,18 +64,18 @@ def test_the_timer_is_there_and_no_upgrade_takes_one_s_own_back(
 ) -> None:
     with new_database(engine_name, tmp_path) as (url, _):
         database = Database(url)
-        mine = ledger.SCHEDULES.c.name == NAME
+        mine = rows.SCHEDULES.c.name == NAME
         with database.engine.begin() as connection:
-            row = connection.execute(select(ledger.SCHEDULES).where(mine)).one()
+            row = connection.execute(select(rows.SCHEDULES).where(mine)).one()
             # One of that name that staff have made before.
             other = {"task": "tasks.getDueStatuses", "every_seconds": 77, "version": 2}
-            connection.execute(update(ledger.SCHEDULES).where(mine).values(other))
+            connection.execute(update(rows.SCHEDULES).where(mine).values(other))
 
         migrations.downgrade(database, before_the_mailbox())
         migrations.upgrade(database)
 
         with database.engine.begin() as connection:
-            kept = connection.execute(select(ledger.SCHEDULES).where(mine)).one()
+            kept = connection.execute(select(rows.SCHEDULES).where(mine)).one()
         database.close()
     assert (kept.every_seconds, kept.version) == (77, 2)
     assert (row.task, row.kind, row.every_seconds) == ("tasks.checkEmailInbox", "interval", 900)

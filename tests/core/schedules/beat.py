@@ -15,9 +15,10 @@ from core.celery_app import KuvertCelery
 from core.db import reading, unit_of_work
 from core.editing import By
 from core.schedules import edits
-from core.schedules.ledger import RUNS, SCHEDULES
 from core.schedules.models import RunState
+from core.schedules.rows import SCHEDULES
 from core.schedules.running import tracked
+from core.schedules.runs import RUNS
 from core.schedules.scheduler import DatabaseScheduler
 from tests.core.schedules.support import utc
 

@@ -4,12 +4,15 @@ from datetime import datetime, timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete
+from sqlalchemy import ColumnElement, cast, delete, literal
 
-from core import leases
+from core.database.mysql import MysqlDatabase
+from core.database.postgresql import PostgresqlDatabase
+from core.database.sqlite import SqliteDatabase
 from core.db import unit_of_work
-from core.schedules import books, edits, outbox, running, scheduler, services
-from core.schedules.ledger import SCHEDULES
+from core.schedules import lead, scheduler
+from core.schedules.rows import SCHEDULES
+from core.types import UtcDateTime
 from tests.core.schedules.beat import Beat
 from tests.core.schedules.support import utc
 
@@ -28,6 +31,10 @@ class Clock:
         """Return the time in seconds, as time.monotonic does."""
         return self.now.timestamp()
 
+    def in_statement(self) -> ColumnElement[datetime]:
+        """Return the time, as Database.clock does."""
+        return literal(self.now, UtcDateTime())
+
     def go(self, moment: str | datetime) -> None:
         """Set the time."""
         self.now = utc(moment) if isinstance(moment, str) else moment
@@ -41,9 +48,16 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Noon of a Monday, for everything that asks for the time."""
     own = Clock(utc("2026-10-19T12:00"))
-    for module in (leases, books, edits, outbox, running, scheduler, services):
-        monkeypatch.setattr(module, "utcnow", own)
-    monkeypatch.setattr(scheduler, "monotonic", own.monotonic)
+    for engine in (PostgresqlDatabase, SqliteDatabase):
+        monkeypatch.setattr(engine, "clock", lambda _database: own.in_statement())
+    # MySQL would give a plain value back as text.
+    typed = lambda _database: cast(own.in_statement(), UtcDateTime())  # noqa: E731
+    monkeypatch.setattr(MysqlDatabase, "clock", typed)
+    monkeypatch.setattr(scheduler, "utcnow", own)
+    for module in (lead, scheduler):
+        monkeypatch.setattr(module, "monotonic", own.monotonic)
+    # Nobody renews a lease behind the test's back.
+    monkeypatch.setattr(lead.Lead, "_keep", lambda _self: None)
     return own
 
 

@@ -99,7 +99,7 @@ def test_s12_after_a_kill_the_other_beat_takes_over(app: Flask, beat: Beat, cloc
     while not other.sent():
         clock.wait(other.turn())
 
-    assert clock() - began <= timedelta(seconds=18)
+    assert clock() - began <= timedelta(seconds=6)
 
 
 def test_s12_after_a_gentle_stop_the_other_beat_takes_over_at_once(
@@ -242,19 +242,3 @@ def test_what_one_queue_refuses_is_sent_when_it_takes_it(beat: Beat, clock: Cloc
     beat.run_until("2026-10-19T13:01")
 
     assert in_state(RunState.SENT) == ["10-19 13:00"]
-
-
-def test_a_long_dispatch_stops_to_keep_the_lead(
-    beat: Beat, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ledger, "PAGE", 1)
-    for number in range(4):
-        hourly(f"job {number}")
-    beat.turn()
-    clock.go("2026-10-19T13:00")
-    beat.broker.seconds = 5
-    beat.turn()
-
-    assert len(beat.sent()) == 1
-    assert beat.turn() <= 0.01
-    assert len(beat.sent()) == 2

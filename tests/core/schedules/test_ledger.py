@@ -12,8 +12,10 @@ from sqlalchemy.exc import IntegrityError
 
 from core.db import unit_of_work
 from core.schedules import ledger, outbox
-from core.schedules.ledger import RUNS, Order
+from core.schedules import runs as run_rows
+from core.schedules.ledger import Order
 from core.schedules.models import Reason, RunState
+from core.schedules.runs import RUNS
 from tests.core.schedules.beat import Beat, add, hourly, in_state, row, runs, sql, told
 from tests.core.schedules.conftest import Clock
 from tests.core.schedules.support import utc
@@ -37,7 +39,7 @@ def claimed(clock: Clock, seconds: float = 3600) -> UUID:
 
 def begin(run_id: UUID, clock: Clock, *, is_redelivered: bool = False) -> bool:
     with unit_of_work() as connection:
-        return ledger.begin_run(connection, run_id, clock(), is_redelivered=is_redelivered)
+        return run_rows.begin_run(connection, run_id, clock(), is_redelivered=is_redelivered)
 
 
 def left(clock: Clock) -> list[UUID]:
@@ -316,7 +318,7 @@ def test_what_is_done_is_not_run_again_by_a_redelivered_message(beat: Beat, cloc
     run_id = claimed(clock)
     begin(run_id, clock)
     with unit_of_work() as connection:
-        ledger.end_run(connection, run_id, RunState.DONE, "done", clock())
+        run_rows.end_run(connection, run_id, RunState.DONE, "done", clock())
 
     assert not begin(run_id, clock, is_redelivered=True)
 
@@ -365,7 +367,8 @@ def test_busy_ends_with_the_longest_time_a_run_may_take(beat: Beat, clock: Clock
 
     def is_busy() -> bool:
         with unit_of_work() as connection:
-            return bool(ledger.busy(connection, [row()], clock()))
+            began = run_rows.under_way(connection, [row().id])
+            return run_rows.goes_on(row(), began[row().id], clock())
 
     assert is_busy()
     clock.wait(61)

@@ -9,7 +9,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from core.db import insist
-from core.schedules import ledger, running
+from core.schedules import running
+from core.schedules import runs as run_rows
 from tests.core.schedules.beat import Beat, hourly, runs
 from tests.core.schedules.conftest import Clock
 
@@ -57,7 +58,7 @@ def test_without_the_database_the_message_goes_back(
     run_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(ledger, "begin_run", away)
+        patch.setattr(run_rows, "begin_run", away)
         with pytest.raises(Reject) as rejected:
             running.tracked(run_id, lambda: pytest.fail("not taken"))
     assert rejected.value.args[1] is True

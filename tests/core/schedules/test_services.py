@@ -9,7 +9,7 @@ from sqlalchemy import Row
 from core.db import reading, unit_of_work
 from core.editing import By
 from core.errors import ConflictError, InputError, NotFoundError
-from core.schedules import books, edits, services
+from core.schedules import edits, history, queries, services
 from core.schedules.models import RunState
 from core.schedules.preview import preview
 from tests.core.schedules.beat import WHO, Beat, add, edit, hourly, in_state, row, runs, sql
@@ -27,7 +27,7 @@ def do(verb: Any, *arguments: Any) -> Any:  # noqa: ANN401
 
 def changes() -> list[Row[Any]]:
     with reading() as connection:
-        return books.changes(connection, "job")
+        return history.changes(connection, "job")
 
 
 # ---- pause and resume ----
@@ -186,7 +186,7 @@ def test_s25_every_save_says_who_why_and_from_what_to_what(beat: Beat) -> None:
 
 def test_s24_two_day_fields_are_warned_of(beat: Beat) -> None:
     add(crontab="0 0 13 * 5")
-    timing = books.timing_or_none(row())
+    timing = queries.timing_or_none(row())
     assert timing
 
     shown = preview(timing, start=utc("2026-11-01T00:00"), count=9)
@@ -322,14 +322,14 @@ def test_without_an_edit_there_is_nothing_to_undo(beat: Beat) -> None:
 
 def test_who_leads_is_said_while_it_does(beat: Beat, clock: Clock) -> None:
     with reading() as connection:
-        assert books.leader(connection) is None
+        assert queries.leader(connection) is None
     beat.turn()
     with reading() as connection:
-        assert (books.leader(connection) or "").endswith("leads since 2026-10-19T12:00:00Z")
+        assert (queries.leader(connection) or "").endswith("leads since 2026-10-19T12:00:00Z")
     clock.wait(16)
 
     with reading() as connection:
-        assert books.leader(connection) is None
+        assert queries.leader(connection) is None
 
 
 def test_the_newest_runs_come_first(beat: Beat) -> None:
@@ -337,6 +337,6 @@ def test_the_newest_runs_come_first(beat: Beat) -> None:
     beat.run_until("2026-10-19T16:00")
 
     with reading() as connection:
-        found = books.last_runs(connection, "job", 2)
+        found = history.history(connection, "job", 2)
 
     assert [run.slot_at.hour for run in found] == [16, 15]

@@ -1,6 +1,5 @@
 """A change of a schedule's timing is planned anew, whoever made it and in whatever way."""
 
-from datetime import datetime
 from typing import Any
 
 import pytest
@@ -10,9 +9,9 @@ from sqlalchemy.exc import DatabaseError
 from core.db import database, db, reading, unit_of_work
 from core.ids import new_id
 from core.schedules import ledger
-from core.schedules.books import CHANGES
-from core.schedules.ledger import SCHEDULES
+from core.schedules.history import CHANGES
 from core.schedules.models import TIMING_COLUMNS, Schedule
+from core.schedules.rows import SCHEDULES
 from tests.core.schedules.beat import Beat, add, edit, hourly, row, sql
 from tests.core.schedules.conftest import Clock
 from tests.core.schedules.support import utc
@@ -149,8 +148,8 @@ def test_an_edit_between_the_planners_read_and_its_write_is_not_lost(
     sql("UPDATE schedules SET crontab = '30 12 * * *'")
     plan = ledger.planned
 
-    def edited_meanwhile(found: Row[Any], now: datetime) -> dict[str, Any]:
-        values = plan(found, now)
+    def edited_meanwhile(found: Row[Any], *more: Any) -> dict[str, Any]:  # noqa: ANN401
+        values = plan(found, *more)
         # On the planner's own connection: its lock keeps others out.
         sql_inside("UPDATE schedules SET crontab = '45 12 * * *'")
         return values
