@@ -84,11 +84,13 @@ def begin(
     return wait
 
 
-def passed(connection: Connection, proof: Proof, email: str, address: str) -> None:
-    """Take back what `begin` counted: it was right. The pair begins anew."""
+def passed(connection: Connection, proof: Proof, email: str, address: str, now: datetime) -> None:
+    """Take back what `begin` counted at `now`: it was right. The pair begins anew."""
     pair, *others = (one.key for one in _counts(connection, proof, email, address))
     connection.execute(delete(FAILURES).where(FAILURES.c.key == pair))
-    lowered = {"count": FAILURES.c.count - 1, "locked_until": None}
+    # A lock that somebody else's failure has set since stays.
+    lock = case((FAILURES.c.last_at == now, None), else_=FAILURES.c.locked_until)
+    lowered = {"count": FAILURES.c.count - 1, "locked_until": lock}
     connection.execute(update(FAILURES).where(FAILURES.c.key.in_(others)).values(lowered))
 
 

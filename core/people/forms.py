@@ -22,9 +22,10 @@ from flask_security.forms import password_required
 from wtforms import Field, Form, PasswordField, RadioField
 from wtforms.validators import ValidationError
 
+from core import strict_json
 from core.clock import utcnow
 from core.db import insist
-from core.errors import InputError
+from core.errors import InputError, KuvertError
 from core.people import attempts, emails, passwords
 from core.people.attempts import Proof
 from core.visible import visible
@@ -33,6 +34,7 @@ logger = logging.getLogger("kuvert.login")
 
 _LONGEST_SHOWN = 254
 _SHOWN_AS_SECONDS = 120
+_LONGEST_NOTE = 1000
 _CURRENT = {"autocomplete": "current-password"}
 
 
@@ -173,6 +175,31 @@ class PasskeyForm(flask_security.WebAuthnSigninResponseForm):
         return is_right
 
 
+class NewPasskeyForm(flask_security.WebAuthnRegisterResponseForm):
+    """What the browser answered about a new passkey."""
+
+    def validate(self, **kwargs: object) -> bool:
+        """Check the answer; its note on extensions is shown later, so it must be as we expect."""
+        if not super().validate(**kwargs):
+            return False
+        if not _is_note(self.extensions):
+            self.credential.errors = [_("The browser's answer cannot be read")]
+            return False
+        return True
+
+
+def _is_note(extensions: object) -> bool:
+    """Tell whether the note on extensions is absent, or a JSON object of a sane length."""
+    if extensions is None:
+        return True
+    if not isinstance(extensions, str) or len(extensions) > _LONGEST_NOTE:
+        return False
+    try:
+        return isinstance(strict_json.loads(extensions.encode()), dict)
+    except KuvertError:
+        return False
+
+
 def _prove(form: flask_security.Form, proof: Proof, email: str, check: Callable[[], bool]) -> bool:
     """Check who somebody is, unless too many have failed; count and log what fails."""
     address = request.remote_addr or ""
@@ -184,7 +211,7 @@ def _prove(form: flask_security.Form, proof: Proof, email: str, check: Callable[
         form.form_errors.append(_words(wait))
         return False
     if check():
-        insist(lambda connection: attempts.passed(connection, proof, email, address))
+        insist(lambda connection: attempts.passed(connection, proof, email, address, now))
         return True
     _log_refusal(f"wrong {proof}", email)
     return False

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from typing import Any, cast
+from typing import cast
 
 from flask import request
 from flask_babel import gettext as _
@@ -69,13 +69,6 @@ class Passkeys(WebauthnUtil):
             longest = _LONGEST_NAME
             return _("Letters, digits, spaces and - _ . alone; at most %(n)s", n=longest), None
         return None, name
-
-    def authentication_options(
-        self, user: UserMixin | None, usage: list[str], existing_options: dict[str, Any]
-    ) -> dict[str, Any]:
-        """Return the options of a login, with an empty list where nobody is named."""
-        options = super().authentication_options(user, usage, existing_options)
-        return {**options, "allow_credentials": options["allow_credentials"] or []}
 
 
 def _verification(usage: list[str]) -> UserVerificationRequirement:

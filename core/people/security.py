@@ -10,6 +10,7 @@ from datetime import timedelta
 import flask_login
 from flask import Flask, g, request, session
 from flask_babel import Babel
+from flask_babel import lazy_gettext as _l
 from flask_security import Security, SQLAlchemyUserDatastore
 from flask_security.signals import user_authenticated
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -17,6 +18,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from core import csrf, security_headers
 from core.clock import utcnow
 from core.db import db, unit_of_work, will_write
+from core.errors import MediaTypeError
 from core.pages import is_without_session
 from core.people import forms, passwords, second_factors, services
 from core.people.models import Passkey, User
@@ -29,6 +31,20 @@ FRESH = timedelta(minutes=30)
 FRESH_GRACE = timedelta(minutes=10)
 AFTER_LOGIN = "/admin/"
 COOKIE = "kuvert"
+BLUEPRINT = "security"
+# In our words; the rest is said well enough.
+MESSAGES = {
+    "GENERIC_AUTHN_FAILED": (_l("The mail address or the password is wrong."), "error"),
+    "UNAUTHENTICATED": (_l("Please log in to see this page."), "info"),
+    "REAUTHENTICATION_REQUIRED": (_l("Please confirm that it is you before you go on."), "info"),
+    "REAUTHENTICATION_SUCCESSFUL": (_l("Thank you. Please go on."), "success"),
+    "PASSWORD_CHANGE": (_l("Your password is changed."), "success"),
+    "INVALID_PASSWORD": (_l("This is not your password."), "error"),
+    "TWO_FACTOR_INVALID_TOKEN": (_l("This code is wrong, or was used already."), "error"),
+    "TWO_FACTOR_CHANGE_METHOD_SUCCESSFUL": (_l("The authenticator app is set up."), "success"),
+    "TWO_FACTOR_DISABLED": (_l("The authenticator app is turned off."), "success"),
+    "TWO_FACTOR_PERMISSION_DENIED": (_l("Please log in with your password first."), "error"),
+}
 # What a session takes over when somebody logs in; all else is from before.
 _KEPT = ("_user_id", "_fresh", "_id", "fs_paa")
 
@@ -43,7 +59,7 @@ def init_app(app: Flask) -> None:
     app.config.update(_session_options(settings), **_security_options(settings))
     Babel(app, default_locale="en", default_timezone=settings.timezone.key)
     csrf.init_app(app)
-    app.before_request(_expect_writes)
+    app.before_request(_prepare_form)
     security_headers.init_app(app)
     security = _security()
     security.init_app(app)
@@ -71,6 +87,7 @@ def _security() -> Security:
         two_factor_verify_code_form=forms.CodeForm,
         two_factor_rescue_form=forms.RescueForm,
         mf_recovery_form=forms.RecoveryForm,
+        wan_register_response_form=forms.NewPasskeyForm,
         wan_signin_response_form=forms.PasskeyForm,
         mail_util_cls=forms.Addresses,
         password_util_cls=forms.Passwords,
@@ -115,7 +132,8 @@ def _security_options(settings: Settings) -> dict[str, object]:
         **_password_options(settings),
         **_second_factor_options(settings),
     }
-    return {f"SECURITY_{name}": value for name, value in options.items()}
+    said = {f"MSG_{name}": words for name, words in MESSAGES.items()}
+    return {f"SECURITY_{name}": value for name, value in {**options, **said}.items()}
 
 
 def _password_options(settings: Settings) -> dict[str, object]:
@@ -171,10 +189,17 @@ def _leave_requests_alone(app: Flask, security: Security) -> None:
     security.login_manager.request_loader(lambda _: None)
 
 
-def _expect_writes() -> None:
-    """Have a form's transaction begin as one that writes: it reads first, and then may not wait."""
-    if request.method == "POST" and not is_without_session(request.environ):
-        will_write()
+def _prepare_form() -> None:
+    """Have a form's transaction begin as one that writes: it reads first, and then may not wait.
+
+    Raises:
+        MediaTypeError: it is no form; Flask-Security would also read JSON.
+    """
+    if request.method != "POST" or is_without_session(request.environ):
+        return
+    if request.blueprint == BLUEPRINT and request.is_json:
+        raise MediaTypeError("Send a form")
+    will_write()
 
 
 def _renew_session(_: Flask, **__: object) -> None:

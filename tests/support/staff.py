@@ -12,7 +12,7 @@ from core.people import services
 from core.people.roles import Role
 
 PASSWORD = "a heron waits by the weir"
-_TOKEN = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
+TOKEN = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
 
 
 @dataclass
@@ -33,13 +33,18 @@ class Browser:
 
     def token(self, path: str) -> str:
         """Return the token in the form of a page."""
-        found = _TOKEN.search(self.get(path).text)
+        found = TOKEN.search(self.get(path).text)
         assert found, f"no form at {path}"
         return found[1]
 
     def log_in(self, email: str, password: str = PASSWORD, path: str = "/login") -> TestResponse:
         """Log in with a password."""
         return self.post(path, email=email, password=password)
+
+    def take_cookies_of(self, other: "Browser") -> None:
+        """Have the cookies of another browser, as a thief would."""
+        for cookie in (other.client._cookies or {}).values():
+            self.client.set_cookie(cookie.key, cookie.value, domain=cookie.domain)
 
     def is_in(self) -> bool:
         """Tell whether somebody is logged in."""
