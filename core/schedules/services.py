@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, and_, delete, insert, update
+from sqlalchemy import Connection, and_, delete, update
 
 from core.clock import rfc3339
 from core.db import database, database_time
@@ -58,7 +58,8 @@ def run_now(connection: Connection, name: str, by: By) -> UUID:
         note=by.comment,
         actor=by.actor,
     )
-    connection.execute(insert(RUNS).values(run))
+    if not database().insert_new(connection, RUNS, [run]):
+        raise ConflictError(f"{name} has a run at this very moment; try again")
     return UUID(str(run["id"]))
 
 

@@ -1,6 +1,7 @@
 """`manage.py schedule`: seeing and changing the schedule while it runs."""
 
 import getpass
+import io
 from typing import Any
 
 import pytest
@@ -189,3 +190,50 @@ def test_a_broken_row_is_shown_as_broken(console: Console) -> None:
 
     assert (line["when"], line["state"], line["alarm"]) == ("broken", "broken", "bad")
     assert schedule(console, "show", "job").code == 0
+
+
+def test_silence(console: Console) -> None:
+    with unit_of_work() as connection:
+        connection.exec_driver_sql("UPDATE schedules SET alarm = '3 missed'")
+    listed = schedule(console, "list")
+    assert "3 missed" in listed.out
+    assert "schedule silence NAME" in listed.err
+
+    done = schedule(console, "silence", "job", "--comment", "seen")
+
+    assert done.out == "the alarm of job is taken back\n"
+    assert schedule(console, "silence", "job").out == "job has no alarm\n"
+    assert "silence NAME" not in schedule(console, "list").err
+
+
+def test_delete_asks_first(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    assert schedule(console, "delete", "job").code != 0
+    assert len(schedule(console, "list", "--json").json()) == 1
+
+    done = schedule(console, "delete", "job", "--yes", "--comment", "not needed")
+
+    assert done.out == "job is deleted\n"
+    assert schedule(console, "list", "--json").json() == []
+    assert schedule(console, "history", "job").code == 0
+
+
+def test_what_is_built_in_is_not_deleted(console: Console) -> None:
+    with unit_of_work() as connection:
+        connection.exec_driver_sql("UPDATE schedules SET origin = 'builtin'")
+
+    done = schedule(console, "delete", "job", "--yes")
+
+    assert done.code != 0
+    assert "job is built in; turn it off instead" in done.err
+
+
+def test_an_unreadable_row_is_listed_as_broken(console: Console) -> None:
+    with unit_of_work() as connection:
+        connection.exec_driver_sql("UPDATE schedules SET created_at = 'yesterday'")
+
+    [line] = schedule(console, "list", "--json").json()
+
+    assert (line["name"], line["state"]) == ("job", "broken")
+    assert "yesterday" in line["alarm"]
+    assert "cannot be read" in schedule(console, "show", "job").err

@@ -194,6 +194,19 @@ def test_rows_that_are_new_go_in_and_the_others_stay(app: Flask, count: int) -> 
 
 
 @every_database
+@pytest.mark.parametrize("count", [1, 30])
+def test_a_row_that_is_there_with_its_id_is_not_new(app: Flask, count: int) -> None:
+    rows = [a_source(f"s{number}") for number in range(count)]
+    new = a_source("new")
+    with unit_of_work() as connection:
+        database().insert_new(connection, SOURCES, rows)
+
+    with unit_of_work() as connection:
+        assert database().insert_new(connection, SOURCES, rows) == set()
+        assert database().insert_new(connection, SOURCES, [*rows, new]) == {new["id"]}
+
+
+@every_database
 @pytest.mark.parametrize("count", [2, 30])
 def test_of_two_alike_in_one_set_one_goes_in(app: Flask, count: int) -> None:
     rows = [a_source("same") for _ in range(count)]
