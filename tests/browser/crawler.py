@@ -16,6 +16,7 @@ _IDS = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\b\d+\b")
 _ENDS_THE_SESSION = ("/logout",)
 _LINKS = """() => [...document.querySelectorAll('a[href]')]
   .map((one) => [one.href, one.hasAttribute('download')])"""
+_OF_LISTS = frozenset({"", "page", "page_size", "sort", "desc", "search", "status"})
 _FILES = ("/export/", "/document/", "/raw/")
 
 Look = Callable[[Page, str], None]
@@ -23,7 +24,7 @@ Look = Callable[[Page, str], None]
 
 @dataclass
 class Walk:
-    """What was found: the first address of each kind of page, and the files that were fetched."""
+    """What was found: an address for each template of pages, and the files that were fetched."""
 
     pages: dict[str, str] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
@@ -48,9 +49,10 @@ def crawl(page: Page, start: str, look: Look, most: int = MOST_PAGES) -> Walk:
             continue
         opened += 1
         _open(page, address)
-        if counts[kind] == 1:
-            walk.pages[kind] = address
-            look(page, kind)
+        template = template_of(kind)
+        if template not in walk.pages:
+            walk.pages[template] = address
+            look(page, template)
         for link in _links(page, origin):
             if link[0] not in seen:
                 seen.add(link[0])
@@ -66,9 +68,16 @@ def kind_of(address: str) -> str:
     return f"{path}?{','.join(names)}" if names else path
 
 
+def template_of(kind: str) -> str:
+    """Return a kind without what only chooses the rows of a list: both look alike."""
+    path, _, names = kind.partition("?")
+    rest = ",".join(name for name in names.split(",") if name not in _OF_LISTS)
+    return f"{path}?{rest}" if rest else path
+
+
 def name_of(kind: str) -> str:
     """Return a name for the file of a picture: `invoices-details`."""
-    words = re.findall(r"[a-z]+", kind.removeprefix("/admin").lower())
+    words = re.findall(r"[a-z]+", kind.removeprefix("/admin").partition("?")[0].lower())
     return "-".join(words) or "home"
 
 

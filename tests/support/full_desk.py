@@ -16,6 +16,8 @@ from uuid import UUID
 from sqlalchemy import select
 
 from callbacks import inbox
+from callbacks.mailbox import storing
+from callbacks.mailbox.protocol import Mail
 from callbacks.mappings import map_status
 from core import pace
 from core.cli_app import application
@@ -80,6 +82,13 @@ WAYS = (
 )
 """What becomes of the invoices in turn, by the names of the sandbox; and through whom."""
 
+MAIL = b"""From: Ada <ada@customer.example>
+To: invoices@kuvert.example
+Subject: Re: your invoice <b>2026-10004</b>
+Message-ID: <1@customer.example>
+
+We have moved. Please send it to our new address.
+"""
 INVOICES = 64
 ROUNDS = 8
 """As many as a delivery that always fails is tried."""
@@ -297,6 +306,9 @@ def _call_back() -> None:
     _say("orphan", {"reference": "who-is-this", "status": "delivered"})
     _say("unmapped", {"reference": known, "status": "galactic <b>word</b>"})
     _say("unreadable", b"<html>not JSON</html>")
+    now = utcnow()
+    with unit_of_work() as connection:
+        storing.keep(connection, [Mail(1, MAIL, len(MAIL))], new_id(), now, now)
     work_through_callbacks()
     _say("received", {"reference": known, "status": "delivered"})
     with unit_of_work() as connection:

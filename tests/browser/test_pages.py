@@ -1,0 +1,40 @@
+"""Every page that a link leads to, as each role: it opens, looks good, breaks no rule of pages.
+
+What the crawler does not do is press buttons: forms and acts have tests of their own.
+"""
+
+import pytest
+from playwright.sync_api import Page
+
+from core.people.roles import Role
+from tests.browser.crawler import crawl, name_of
+from tests.browser.looks import Look, assert_accessible, assert_fits
+from tests.browser.windows import Windows
+
+HOME = "/admin/"
+OTHERS = [role for role in Role if role is not Role.ADMIN]
+
+
+def test_the_pages_of_an_admin_look_good(windows: Windows, look: Look) -> None:
+    """Also takes the pictures."""
+    walk = crawl(windows.open(Role.ADMIN), HOME, lambda page, kind: look(page, name_of(kind)))
+
+    assert len(walk.pages) > 10
+    assert walk.files
+
+
+@pytest.mark.parametrize("role", OTHERS)
+def test_no_link_leads_somebody_where_he_may_not_go(windows: Windows, role: Role) -> None:
+    walk = crawl(windows.open(role), HOME, lambda page, kind: None)
+
+    assert len(walk.pages) > 5
+
+
+@pytest.mark.storm
+@pytest.mark.parametrize("role", OTHERS)
+def test_the_pages_of_the_others_look_good(windows: Windows, role: Role) -> None:
+    def glance(page: Page, kind: str) -> None:
+        assert_accessible(page)
+        assert_fits(page)
+
+    crawl(windows.open(role), HOME, glance)
