@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "mail": ("callbacks.cli.mail:mail", "Read the mailbox that answers to our mails come to."),
     "report": ("invoices.cli.reports:report", "Add up what was taken in."),
     "schedule": ("core.cli_schedule_edit:schedule", "See and change when Kuvert does what."),
+    "audit": ("core.cli_audit:audit", "See who changed what, and why."),
     "task": ("core.cli_task:task", "Send a task by its wire name."),
 }
 

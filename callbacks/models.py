@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
+from core import audit
 from core.models import Base
 from core.types import LongBytes
 
@@ -118,3 +119,6 @@ class StatusMapping(Base):
     version: Mapped[int] = mapped_column(server_default="1")
     updated_at: Mapped[datetime | None]
     updated_by: Mapped[str | None] = mapped_column(String(200))
+
+
+audit.register(StatusMapping.__table__, label=("provider_id", "provider_status"), ignore={"hits"})

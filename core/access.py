@@ -7,6 +7,7 @@ from uuid import UUID
 
 from flask import g, request
 
+from core import actor
 from core.errors import ForbiddenError, UnauthenticatedError
 
 Authenticate = Callable[[str], "Caller"]
@@ -63,6 +64,7 @@ def caller(scope: str | None = None) -> Caller:
         raise refused()
     found = _registered[0](match[1])
     g.caller = found
+    actor.act_as(f"source {found.source_name}")
     if scope is not None and found.scopes and scope not in found.scopes:
         raise ForbiddenError(f"This key lacks the scope {scope}")
     return found

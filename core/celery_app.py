@@ -10,7 +10,7 @@ from flask import Flask
 from kombu import Connection, Queue
 from kombu.exceptions import OperationalError
 
-from core import folder_queue
+from core import actor, folder_queue
 from core.db import database, db
 from core.logs import set_up
 from core.queues import BROKER_ERRORS, DEAD_QUEUE, QUEUE_OF, queues
@@ -36,7 +36,7 @@ def init_celery(app: Flask, settings: Settings) -> KuvertCelery:
 
         def __call__(self, *args: object, **kwargs: object) -> object:
             run_id = (self.request.headers or {}).get(HEADER)
-            with app.app_context():
+            with app.app_context(), actor.acting(f"task {self.name}"):
                 if run_id is None:
                     return self.run(*args, **kwargs)
                 again = bool((self.request.delivery_info or {}).get("redelivered"))

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
+from core import actor
 from core.errors import UnavailableError
 from core.logs import set_up
 from core.settings import current
+from core.staff import command_line_user
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -27,7 +29,7 @@ def application() -> Iterator["Flask"]:
 
     set_up(current())
     app = create_app(has_pages=False)
-    with app.app_context():
+    with app.app_context(), actor.acting(command_line_user()):
         try:
             yield app
         except (OperationalError, ProgrammingError) as error:

@@ -1,6 +1,5 @@
 """`manage.py schedule`: see and change when Kuvert does what, while it runs."""
 
-import getpass
 import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -243,9 +242,10 @@ def delete(name: str, comment: str | None, *, yes: bool) -> None:
 
 
 def _by(comment: str | None) -> "By":
+    from core import actor
     from core.editing import By
 
-    return By(f"{getpass.getuser()} (command)", comment)
+    return By(actor.current(), comment)
 
 
 def _values(fields: dict[str, Any], zone: str) -> dict[str, Any]:

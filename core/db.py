@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, event, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, SessionTransaction
 
+from core import audit
 from core.database import Database
 from core.models import Base
 from core.outages import Outage, outage
@@ -41,6 +42,7 @@ class Handle(SQLAlchemy):
     def _make_engine(self, bind_key: str | None, options: dict[str, Any], app: Flask) -> Engine:  # noqa: ARG002
         """Build the database class for the URL and keep it beside the engine."""
         database = Database(options["url"])
+        audit.listen(database)
         app.extensions[EXTENSION] = database
         return database.engine
 

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, delete, select, update
 
+from core import actor
 from core.clock import utcnow
 from core.errors import ChangedError, InputError, NotFoundError
 
@@ -99,9 +100,9 @@ def save(
     if changed:
         columns = book.table.c
         mine = (columns.id == old.id, columns.version == old.version)
-        written = connection.execute(
-            update(book.table).where(*mine).values(**changed, **stamp(old.version, by))
-        )
+        statement = update(book.table).where(*mine).values(**changed, **stamp(old.version, by))
+        with actor.because(by.comment):
+            written = connection.execute(statement)
         if not written.rowcount:
             _tell_loser(connection, book, old)
     return set(changed)
@@ -121,8 +122,8 @@ def remove(connection: Connection, book: Book, old: Row[Any]) -> None:
 
 def stamp(version: int | ColumnElement[int], by: By) -> dict[str, Any]:
     """Return the columns that say that `by` changed a row which was at `version`."""
-    actor = by.actor[:LONGEST_ACTOR]
-    return {"version": version + 1, "updated_at": utcnow(), "updated_by": actor}
+    who = by.actor[:LONGEST_ACTOR]
+    return {"version": version + 1, "updated_at": utcnow(), "updated_by": who}
 
 
 def _tell_loser(connection: Connection, book: Book, old: Row[Any]) -> None:

@@ -14,7 +14,7 @@ from flask.json.provider import DefaultJSONProvider
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from werkzeug.exceptions import BadRequest
 
-from core import docs_page, health, problems
+from core import actor, docs_page, health, problems
 from core.errors import MediaTypeError
 from core.ids import new_id
 from core.pages import BY_KEY, PROBES, is_without_session
@@ -88,6 +88,9 @@ def _begin() -> None:
     """Give the request its id; refuse a body that is compressed."""
     environ = request.environ
     g.request_id = request_id_of(environ)
+    # Whoever authenticates the caller names him by actor.act_as: API keys in core.access, people
+    # in a before_request of their own.
+    actor.begin_request(g.request_id)
     g.began = perf_counter()
     if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() not in {"", "identity"}:
         # A few kilobytes may inflate to gigabytes; no sender of invoices needs it.

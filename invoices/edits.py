@@ -4,6 +4,7 @@ Each verb takes the `version` its editor has seen; None, at the command line: wh
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -157,7 +158,7 @@ def pause_provider(
     reason = _reason(reason)
     found = _locked_provider(connection, code, version)
     values = {"state": str(ProviderState.PAUSED), "state_reason": reason}
-    editing.save(connection, PROVIDER_BOOK, found, values, by)
+    editing.save(connection, PROVIDER_BOOK, found, values, replace(by, comment=reason))
 
 
 def drain_provider(
@@ -181,7 +182,7 @@ def drain_provider(
     found = _locked_provider(connection, code, version)
     _check_whole(found, settings)
     values = {"state": str(ProviderState.DRAINING), "state_reason": reason}
-    editing.save(connection, PROVIDER_BOOK, found, values, by)
+    editing.save(connection, PROVIDER_BOOK, found, values, replace(by, comment=reason))
     ring_after_commit(TaskName.GET_ACTIVE_INVOICES)
 
 

@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import JSON, ForeignKey, Index, SmallInteger, String, UniqueConstraint, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
+from core import audit
 from core.models import Base
 from core.types import LongBytes, LongText
 
@@ -39,6 +40,9 @@ class Source(Base):
     updated_by: Mapped[str | None] = mapped_column(String(200))
 
 
+audit.register(Source.__table__, label="name")
+
+
 class ApiKey(Base):
     """A key of a source: its prefix in clear, its secret only as SHA-256 of 32 random bytes.
 
@@ -60,6 +64,14 @@ class ApiKey(Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime | None]
     updated_by: Mapped[str | None] = mapped_column(String(200))
+
+
+audit.register(
+    ApiKey.__table__,
+    label="prefix",
+    ignore={"last_used_at"},
+    secret={"secret_sha256"},
+)
 
 
 class IdempotencyRecord(Base):
@@ -124,6 +136,14 @@ class Provider(Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime | None]
     updated_by: Mapped[str | None] = mapped_column(String(200))
+
+
+audit.register(
+    Provider.__table__,
+    label="code",
+    # The breaker's and the pace's own columns change with every trouble of a provider.
+    ignore={"alarm", "failures", "closed_until", "pace"},
+)
 
 
 class Invoice(Base):

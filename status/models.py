@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
+from core import audit
 from core.models import Base
 from core.types import LongText
 
@@ -103,6 +104,13 @@ class Subscription(Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime | None]
     updated_by: Mapped[str | None] = mapped_column(String(200))
+
+
+audit.register(
+    Subscription.__table__,
+    label="url",
+    ignore={"failures", "closed_until", "pace"},
+)
 
 
 class PushState(StrEnum):

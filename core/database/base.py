@@ -5,7 +5,7 @@ nowhere else: connection options, how a set of due rows is claimed, how many row
 once, and how a table is made append-only.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from importlib import import_module
@@ -23,6 +23,7 @@ from sqlalchemy import (
     Update,
     bindparam,
     create_engine,
+    event,
     insert,
     make_url,
     select,
@@ -37,6 +38,9 @@ Values = Mapping[str, object]
 
 Family = Sequence[tuple[Table, Values]]
 """Rows that belong to another row and are written with it, each with its table."""
+
+WATCHED = "kuvert_watched"
+"""In `Table.info`: its changes are heard on the engine, so no statement may go past it."""
 
 MODULES = {
     "sqlite": "core.database.sqlite",
@@ -60,7 +64,10 @@ class Database:
     driver: ClassVar[str]
     package: ClassVar[str]
     needs_server: ClassVar[bool] = True
-    single_options: ClassVar[dict[str, Any]] = {"isolation_level": "AUTOCOMMIT"}
+    single_options: ClassVar[dict[str, Any]] = {
+        "isolation_level": "AUTOCOMMIT",
+        "kuvert_single": True,
+    }
     url: URL
     engine: Engine
 
@@ -97,6 +104,10 @@ class Database:
 
     def prepare(self, engine: Engine) -> None:
         """Attach what the engine needs on each new connection."""
+
+    def listen(self, name: str, hear: Callable[..., None]) -> None:
+        """Have `hear` called at the engine's event `name`, on every kind of connection."""
+        event.listen(self.engine, name, hear)
 
     def engine_options(self) -> dict[str, Any]:
         """Return the arguments of `create_engine` for this engine."""

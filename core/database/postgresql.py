@@ -1,6 +1,6 @@
 """PostgreSQL through psycopg 3."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -21,6 +21,7 @@ from sqlalchemy import (
     cast,
     column,
     create_engine,
+    event,
     func,
     literal,
     select,
@@ -30,7 +31,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningInsert
 
 from core.database import psycopg_direct
-from core.database.base import Database, Family, Values
+from core.database.base import WATCHED, Database, Family, Values
 from core.types import UtcDateTime
 
 COPY_FROM_ROWS = 20
@@ -61,9 +62,16 @@ class PostgresqlDatabase(Database):
     def _make_single(self) -> Engine:
         """Keep connections of their own: switching a shared one costs more than a short read."""
         options = self.engine_options() | {"pool_reset_on_return": None}
-        return create_engine(
+        single = create_engine(
             self.url, hide_parameters=True, isolation_level="AUTOCOMMIT", **options
         )
+        single.update_execution_options(kuvert_single=True)
+        return single
+
+    def listen(self, name: str, hear: Callable[..., None]) -> None:
+        """Listen on both engines."""
+        super().listen(name, hear)
+        event.listen(self._single, name, hear)
 
     def clock(self) -> ColumnElement[datetime]:
         """Return the server's time; now() would be that of the transaction's begin."""
@@ -104,11 +112,12 @@ class PostgresqlDatabase(Database):
 
     def insert_new(self, connection: Connection, table: Table, rows: Sequence[Values]) -> set[UUID]:
         """Use INSERT … ON CONFLICT DO NOTHING RETURNING; from arrays where there are many."""
-        if len(rows) == 1:
+        is_watched = WATCHED in table.info
+        if len(rows) == 1 and not is_watched:
             [row] = rows
             is_new = psycopg_direct.insert_family(connection, table, row, ())
             return {cast_type("UUID", row["id"])} if is_new else set()
-        if len(rows) < COPY_FROM_ROWS:
+        if len(rows) < COPY_FROM_ROWS or is_watched:
             statement = insert(table).on_conflict_do_nothing().returning(table.c.id)
             return set(connection.scalars(statement, [dict(row) for row in rows]))
         names = tuple(rows[0])
@@ -119,11 +128,13 @@ class PostgresqlDatabase(Database):
         self, connection: Connection, table: Table, row: Values, family: Family
     ) -> bool:
         """Use one statement for all of it."""
+        if any(WATCHED in member.info for member in (table, *(one for one, _ in family))):
+            return super().insert_family(connection, table, row, family)
         return psycopg_direct.insert_family(connection, table, row, family)
 
     def insert_many(self, connection: Connection, table: Table, rows: Sequence[Values]) -> None:
         """Use COPY where there are many rows."""
-        if len(rows) < COPY_FROM_ROWS:
+        if len(rows) < COPY_FROM_ROWS or WATCHED in table.info:
             super().insert_many(connection, table, rows)
             return
         psycopg_direct.copy(connection, table, rows)

@@ -15,6 +15,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.ext.mutable import MutableList
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from core import audit
 from core.ids import new_id
 from core.models import Base
 from core.people import passwords
@@ -112,6 +113,19 @@ class User(Base):
         """Do nothing: the forms count, for they also see who is not a user."""
 
 
+audit.register(
+    User.__table__,
+    label="email",
+    # What a login writes. `fs_uniquifier` changes at every logout.
+    ignore={
+        *("last_login_at", "current_login_at", "last_login_ip", "current_login_ip"),
+        *("login_count", "tf_last_counter", "fs_uniquifier", "fs_webauthn_user_handle"),
+        "password_changed_at",
+    },
+    secret={"password", "tf_totp_secret", "mf_recovery_codes"},
+)
+
+
 class Passkey(Base):
     """A passkey (WebAuthn credential) of somebody.
 
@@ -136,6 +150,15 @@ class Passkey(Base):
     def get_user_mapping(self) -> dict[str, UUID]:
         """Return how Flask-Security finds the owner."""
         return {"id": self.user_id}
+
+
+audit.register(
+    Passkey.__table__,
+    label=("user_id", "name"),
+    # What a login writes.
+    ignore={"sign_count", "backup_state", "lastuse_datetime", "extensions"},
+    secret={"credential_id", "public_key"},
+)
 
 
 class LoginFailure(Base):

@@ -15,7 +15,7 @@ from flask_security import Security, SQLAlchemyUserDatastore
 from flask_security.signals import user_authenticated
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from core import csrf, security_headers
+from core import actor, csrf, security_headers
 from core.clock import utcnow
 from core.db import db, unit_of_work, will_write
 from core.errors import MediaTypeError
@@ -64,7 +64,9 @@ def init_app(app: Flask) -> None:
     security = _security()
     security.init_app(app)
     _leave_requests_alone(app, security)
+    app.before_request(_name_actor)
     user_authenticated.connect(_renew_session, app)
+    flask_login.user_logged_in.connect(_name_newcomer, app)
     flask_login.user_logged_out.connect(_end_sessions, app)
 
 
@@ -200,6 +202,18 @@ def _prepare_form() -> None:
     if request.blueprint == BLUEPRINT and request.is_json:
         raise MediaTypeError("Send a form")
     will_write()
+
+
+def _name_actor() -> None:
+    """Have histories name who changes something; a page that is only looked at needs nobody."""
+    if request.method == "POST" and not is_without_session(request.environ):
+        user = flask_login.current_user
+        if user.is_authenticated:
+            actor.act_as(user.email)
+
+
+def _name_newcomer(_: Flask, user: User, **__: object) -> None:
+    actor.act_as(user.email)
 
 
 def _renew_session(_: Flask, **__: object) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, insert, select, update
 
+from core import actor
 from core.clock import rfc3339
 from core.db import database_time
 from core.editing import By, check_version
@@ -71,17 +72,11 @@ def write(
     merged = {**old._asdict(), **values}
     is_moved = bool(set(values) & set(TIMING_COLUMNS)) or old.error is not None
     planned = _replanned(connection, merged, timing, now) if is_moved else {}
-    connection.execute(
-        update(SCHEDULES)
-        .where(SCHEDULES.c.id == old.id)
-        .values(
-            **values,
-            **planned,
-            version=old.version + 1,
-            updated_at=now,
-            updated_by=by.actor,
+    changed = update(SCHEDULES).where(SCHEDULES.c.id == old.id).values(**values, **planned)
+    with actor.because(by.comment):
+        connection.execute(
+            changed.values(version=old.version + 1, updated_at=now, updated_by=by.actor)
         )
-    )
     before = {column: getattr(old, column) for column in values}
     note_change(connection, by, of=(old.id, old.name), before=plain(before), after=plain(values))
 

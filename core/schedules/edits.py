@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row
 
+from core import actor
 from core.db import database, database_time
 from core.editing import By
 from core.errors import ConflictError, InputError
@@ -80,7 +81,9 @@ def add(connection: Connection, name: str, values: Mapping[str, Any], by: By) ->
         "updated_at": now,
         "updated_by": by.actor,
     }
-    if not database().insert_new(connection, SCHEDULES, [full]):
+    with actor.because(by.comment):
+        is_new = database().insert_new(connection, SCHEDULES, [full])
+    if not is_new:
         raise ConflictError(f"there is a schedule {name} already")
     note_change(connection, by, of=(schedule_id, name), before={}, after=plain(row))
     return schedule_id

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import JSON, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from core import audit
 from core.models import Base
 
 
@@ -90,6 +91,13 @@ TIMING_COLUMNS = (
     "paused_until",
 )
 """Columns after whose change a schedule is planned anew."""
+
+audit.register(
+    Schedule.__table__,
+    label="name",
+    # Beat's plan and what it finds out.
+    ignore={"next_slot_at", "next_due_at", "is_planned", "plan_number", "error", "alarm"},
+)
 
 Index(
     "ix_schedules_unplanned",

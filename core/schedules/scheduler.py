@@ -16,6 +16,7 @@ from celery.beat import Scheduler
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from core import actor
 from core.bell import bell
 from core.celery_app import KuvertCelery
 from core.clock import utcnow
@@ -65,7 +66,7 @@ class DatabaseScheduler(Scheduler):
         """
         self._is_in_turn = True
         try:
-            with self.app.flask_app.app_context():
+            with self.app.flask_app.app_context(), actor.acting("beat"):
                 pause = self._turn()
         except SQLAlchemyError as error:
             self._say_blind(error)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from tests.benchmarks import (
     peer,
     report,
+    work_audit,
     work_claims,
     work_counts,
     work_dispatch,
@@ -65,6 +66,7 @@ RUNS: dict[str, Callable[[Stage, Desk], list[Row]]] = {
     "events": work_events.rows,
     "claims": work_claims.rows,
     "schedule": work_schedule.rows,
+    "audit": work_audit.rows,
 }
 """The parts, in an order in which no part's rows are in the way of the next."""
 

@@ -1,6 +1,5 @@
 """`manage.py schedule`: seeing and changing the schedule while it runs."""
 
-import getpass
 import io
 from typing import Any
 
@@ -10,6 +9,7 @@ from sqlalchemy import delete
 from core.db import reading, unit_of_work
 from core.schedules import queries
 from core.schedules.rows import SCHEDULES
+from core.staff import command_line_user
 from tests.support.console import Console, Done
 
 
@@ -78,7 +78,7 @@ def test_an_edit_says_what_it_moves(console: Console) -> None:
     assert done.out.startswith("next run moves from ")
     assert done.out.rstrip().endswith("nothing runs now")
     [change, _] = shown(console)["changes"]
-    assert change["actor"] == f"{getpass.getuser()} (command)"
+    assert change["actor"] == command_line_user()
     assert change["comment"] == "half past"
 
 
@@ -159,7 +159,7 @@ def test_run_and_history(console: Console) -> None:
     assert done.out.endswith("as soon as beat looks\n")
     [run] = schedule(console, "history", "job", "--json").json()
     assert (run["reason"], run["state"], run["note"]) == ("manual", "claimed", "asked for")
-    assert run["actor"] == f"{getpass.getuser()} (command)"
+    assert run["actor"] == command_line_user()
 
 
 def test_skip(console: Console) -> None:

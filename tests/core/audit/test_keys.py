@@ -1,0 +1,125 @@
+"""Tables whose ids are numbers of the engine's, or pairs of ids: roles of users, for instance."""
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from sqlalchemy import (
+    Column,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    delete,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.orm import registry
+
+from core import audit
+from core.audit.statements import UnauditedError
+from core.db import database, db, unit_of_work
+from tests.core.audit.entries import entries
+
+pytestmark = pytest.mark.every_database
+
+METADATA = MetaData()
+PEOPLE = Table(
+    "probe_people",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(20)),
+    Column("totp", String(20)),
+    Column("face", LargeBinary(20)),
+)
+RANKS = Table(
+    "probe_ranks",
+    METADATA,
+    Column("person", ForeignKey("probe_people.id"), primary_key=True),
+    Column("rank", String(20), primary_key=True),
+)
+
+
+class Person:
+    """A row of PEOPLE, as a session has it."""
+
+    id: int
+    name: str
+
+
+registry().map_imperatively(Person, PEOPLE)
+
+
+@pytest.fixture(autouse=True)
+def tables(app: Flask) -> Iterator[None]:
+    """The two tables, audited for the length of a test."""
+    METADATA.create_all(database().engine)
+    audit.register(PEOPLE, label="name", secret={"totp"})
+    audit.register(RANKS, label=("person", "rank"))
+    yield
+    db.session.remove()
+    for table in (PEOPLE, RANKS):
+        del audit.watched[table]
+    METADATA.drop_all(database().engine)
+
+
+def test_an_id_that_the_engine_gives_is_found(app: Flask) -> None:
+    with unit_of_work() as connection:
+        connection.execute(insert(PEOPLE).values(name="ann"))
+        found = connection.scalars(select(PEOPLE.c.id)).one()
+
+    [entry] = entries()
+    assert (entry.row_id, entry.after) == (str(found), {"name": "ann"})
+
+
+def test_a_session_may_let_the_engine_give_ids(app: Flask) -> None:
+    ann, bob = Person(), Person()
+    ann.name, bob.name = "ann", "bob"
+    with unit_of_work():
+        db.session.add_all([ann, bob])
+
+    assert [row.row_id for row in entries()] == [str(ann.id), str(bob.id)]
+
+
+def test_an_explicit_returning_may_not_hide_the_ids(app: Flask) -> None:
+    with pytest.raises(UnauditedError, match="with their ids"), unit_of_work() as connection:
+        connection.execute(insert(PEOPLE).values(name="ann").returning(PEOPLE.c.name))
+
+
+def test_many_rows_whose_ids_nobody_knows_are_refused(app: Flask, engine: str) -> None:
+    with pytest.raises(UnauditedError, match="with their ids"), unit_of_work() as connection:
+        connection.execute(insert(PEOPLE), [{"name": "ann"}, {"name": "bob"}])
+
+
+def test_a_pair_of_ids_is_called_by_its_names(app: Flask) -> None:
+    with unit_of_work() as connection:
+        connection.execute(insert(PEOPLE).values(id=7, name="ann"))
+        connection.execute(insert(RANKS), [{"person": 7, "rank": rank} for rank in ("a", "b")])
+        connection.execute(delete(RANKS).where(RANKS.c.rank == "a"))
+
+    _, added, _, removed = entries()
+    assert (added.row_id, added.label) == ("7/a", "ann a")
+    assert (removed.operation, removed.before) == ("delete", {"person": "ann (7)", "rank": "a"})
+
+
+def test_of_a_secret_that_is_taken_away_nothing_is_left(app: Flask) -> None:
+    with unit_of_work() as connection:
+        connection.execute(insert(PEOPLE).values(id=7, name="ann", face=b"12345"))
+        connection.execute(update(PEOPLE).values(totp="JBSWY3DPEHPK3PXP"))
+        connection.execute(update(PEOPLE).values(totp=None))
+
+    new, given, taken = entries()
+    assert new.after == {"name": "ann", "face": "5 bytes"}
+    assert (given.before, given.after) == ({"totp": None}, {"totp": "set"})
+    assert (taken.before, taken.after) == ({"totp": "***"}, {"totp": None})
+    assert "JBSWY3" not in str(entries())
+
+
+def test_text_that_holds_a_secret_is_masked(app: Flask) -> None:
+    with unit_of_work() as connection:
+        connection.execute(insert(PEOPLE).values(id=7, name="https://ann:pw@x.y"))
+
+    assert entries()[0].label == "https://ann:***@x.y"
