@@ -3,14 +3,15 @@
 from flask_admin.base import BaseView
 from flask_babel import lazy_gettext as _l
 
-from admin.views import invoices, partners
+from admin.views import invoices, partners, schedules
 
 
 def every_view() -> list[BaseView]:
     """Build each page once."""
-    work, settings = _l("Invoices"), _l("Partners")
+    work, settings, operation = _l("Invoices"), _l("Partners"), _l("Operation")
     return [
         invoices.Invoices(_l("Invoices"), "invoice", work),
         partners.Sources(_l("Sources"), "source", settings),
         partners.Providers(_l("Providers"), "provider", settings),
+        schedules.Schedules(_l("Schedule"), "schedule", operation),
     ]

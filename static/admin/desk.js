@@ -67,3 +67,35 @@ document.addEventListener("submit", async (event) => {
 		form.submit();
 	}
 });
+
+// A form with a preview: what saving would do is asked for as people type.
+const previewed = document.querySelector("[data-preview]");
+if (previewed) {
+	const form = previewed.closest("form");
+	const target = document.getElementById(previewed.dataset.previewInto);
+	let timer = 0;
+	let number = 0;
+
+	const show = () => {
+		const chosen = form.querySelector("input[name=way]:checked");
+		for (const part of form.querySelectorAll("[data-when]")) {
+			part.hidden = !chosen || part.dataset.when !== chosen.value;
+		}
+	};
+	const ask = async () => {
+		number += 1;
+		const mine = number;
+		const answer = await fetch(previewed.dataset.preview, {
+			method: "POST", body: new FormData(form), headers: { "X-Kuvert-Fragment": "1" },
+		});
+		// An answer that was overtaken by a later one is of no use.
+		if (answer.ok && mine === number) target.innerHTML = await answer.text();
+	};
+	form.addEventListener("input", () => {
+		show();
+		clearTimeout(timer);
+		timer = setTimeout(ask, 250);
+	});
+	show();
+	ask();
+}
