@@ -24,7 +24,7 @@ def banners() -> list[Banner]:
         return [
             Banner(
                 "danger",
-                _("No beat is running: nothing on the schedule is done. Start `manage.py beat`."),
+                _("No beat is running: nothing on the schedule is done. Start it: manage.py beat."),
             )
         ]
     return []

@@ -90,6 +90,10 @@ class TableView(BaseModelView):
         """Remove `row` by a service."""
         raise NotImplementedError
 
+    def is_removable(self, row: Row[Any]) -> bool:  # noqa: ARG002
+        """Tell whether a row can be removed at all; the page offers it only then."""
+        return True
+
     def clauses(self) -> list[Any]:
         """Return what every row of this page fulfils."""
         return []

@@ -1,7 +1,7 @@
 """Forms of staff: a written list of fields each, CSRF by Flask-WTF, and who else has changed it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -10,6 +10,7 @@ from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from flask_wtf.form import _Auto
 from wtforms import Field, HiddenField, IntegerField, StringField, TextAreaField, ValidationError
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length
 
 from core.errors import KuvertError
@@ -35,6 +36,16 @@ def printable(form: FlaskForm, field: Field) -> None:  # noqa: ARG001
         raise ValidationError(
             _("has a character that cannot be shown (U+%(code)04X)", code=ord(wrong or "\x7f"))
         )
+
+
+def options(pairs: Iterable[tuple[str, Any]]) -> list[SelectChoice]:
+    """Return what a field offers: values, and the words that people see."""
+    return [SelectChoice(value=str(value), label=words) for value, words in pairs]
+
+
+def words_of(values: Iterable[str]) -> list[SelectChoice]:
+    """Return the same for values that are words already."""
+    return options((value, str(value).replace("_", " ")) for value in values)
 
 
 class AdminForm(FlaskForm):

@@ -19,7 +19,7 @@ from wtforms import (
 from wtforms.validators import InputRequired, Optional
 from wtforms.widgets import CheckboxInput, DateTimeLocalInput, ListWidget, TimeInput
 
-from admin.forms import TextField, VersionedForm, WholeNumberField
+from admin.forms import TextField, VersionedForm, WholeNumberField, options, words_of
 from core.errors import InputError
 from core.queues import TaskName
 from core.schedules.models import Origin, Overlap
@@ -59,25 +59,30 @@ class ScheduleForm(VersionedForm):
     """What staff set of a schedule. Times are local in its zone; lengths are in seconds."""
 
     description = TextField(_l("What for"), 500)
-    task = SelectField(_l("Task"), choices=[(str(task), str(task)) for task in TaskName])
+    task = SelectField(_l("Task"), choices=words_of(TaskName))
     args = TextAreaField(
-        _l("Arguments"), default="[]", description=_l("a JSON list; tasks on a schedule take none: []")
+        _l("Arguments"),
+        default="[]",
+        description=_l("a JSON list; most tasks take none: []"),
     )
     way = RadioField(
         _l("When"),
-        choices=[
-            (str(Kind.INTERVAL), _l("every so often")),
-            (WEEKLY, _l("on weekdays at a time")),
-            (str(Kind.CRONTAB), _l("by a crontab")),
-            (str(Kind.ONCE), _l("once")),
-        ],
+        choices=options(
+            [
+                (str(Kind.INTERVAL), _l("every so often")),
+                (WEEKLY, _l("on weekdays at a time")),
+                (str(Kind.CRONTAB), _l("by a crontab")),
+                (str(Kind.ONCE), _l("once")),
+            ]
+        ),
         default=str(Kind.INTERVAL),
     )
     every = WholeNumberField(_l("Every"), [Optional()], default=5)
-    unit = SelectField(_l("of these"), choices=[(str(n), word) for n, word in UNITS], default="60")
-    weekdays = _Ticks(_l("On"), choices=WEEKDAYS, validators=[Optional()])
+    unit = SelectField(_l("of these"), choices=options(UNITS), default="60")
+    weekdays = _Ticks(_l("On"), choices=options(WEEKDAYS), validators=[Optional()])
     time = StringField(
-        _l("At"), widget=TimeInput(), description=_l("hours and minutes, such as 23:00"))
+        _l("At"), widget=TimeInput(), description=_l("hours and minutes, such as 23:00")
+    )
     crontab = StringField(
         _l("Crontab"), description=_l("five fields: minute, hour, day, month, weekday; or @daily")
     )
@@ -88,18 +93,20 @@ class ScheduleForm(VersionedForm):
     end_at = _LocalTime(_l("Not after"))
     catchup = SelectField(
         _l("What was missed while nothing ran"),
-        choices=[
-            (str(Catchup.LATEST), _l("is done once")),
-            (str(Catchup.ALL), _l("is done run by run")),
-            (str(Catchup.SKIP), _l("is left out")),
-        ],
+        choices=options(
+            [
+                (str(Catchup.LATEST), _l("is done once")),
+                (str(Catchup.ALL), _l("is done run by run")),
+                (str(Catchup.SKIP), _l("is left out")),
+            ]
+        ),
     )
     catchup_window_seconds = WholeNumberField(
         _l("… unless it is older than"), [InputRequired()], default=3600, description=_l("seconds")
     )
     overlap = SelectField(
         _l("While the run before is still under way"),
-        choices=[(str(Overlap.ALLOW), _l("run again")), (str(Overlap.SKIP), _l("skip"))],
+        choices=options([(Overlap.ALLOW, _l("run again")), (Overlap.SKIP, _l("skip"))]),
     )
     max_run_seconds = WholeNumberField(
         _l("A run counts as lost after"), [InputRequired()], default=3600, description=_l("seconds")
@@ -125,7 +132,7 @@ class ScheduleForm(VersionedForm):
             minute, hour, days = weekly.groups()
             self.way.data, self.time.data = WEEKLY, f"{int(hour):02}:{int(minute):02}"
             every = [day for day, _word in WEEKDAYS]
-            self.weekdays.data = every if days == "*" else [d.replace("7", "0") for d in days.split(",")]
+            self.weekdays.data = every if days == "*" else days.replace("7", "0").split(",")
         if row.every_seconds:
             size = next(size for size, _word in UNITS if row.every_seconds % size == 0)
             self.every.data, self.unit.data = row.every_seconds // size, str(size)

@@ -10,7 +10,7 @@ from wtforms.validators import DataRequired
 
 from admin import cells
 from admin.access import Role
-from admin.forms import AdminForm, TextField
+from admin.forms import AdminForm, TextField, words_of
 from admin.view import DeskView
 from invoices import setup
 from invoices.models import Environment, Provider, Source
@@ -20,7 +20,7 @@ class SourceForm(AdminForm):
     """A new billing system."""
 
     name = TextField(_l("Name"), 100, DataRequired())
-    environment = SelectField(_l("Environment"), choices=[(str(e), str(e)) for e in Environment])
+    environment = SelectField(_l("Environment"), choices=words_of(Environment))
     provider = TextField(
         _l("Provider"), 60, description=_l("the code of who delivers where an invoice names nobody")
     )

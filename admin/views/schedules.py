@@ -26,13 +26,15 @@ from core.db import reading
 from core.editing import By
 from core.errors import Finding, InputError
 from core.schedules import edits, history, queries, services
-from core.schedules.models import Schedule
+from core.schedules.models import Origin, Schedule
 from core.schedules.timing import read_time
 
 SCHEDULES = Schedule.__table__
 DAY = timedelta(hours=24)
 SHOWN_RUNS = 50
 SHOWN_CHANGES = 20
+MOST_MARKS = 100
+"""Marks in a line of the chart; what runs more often is drawn as one band."""
 
 
 class PauseForm(ActForm):
@@ -57,11 +59,13 @@ def _run(connection: Connection, key: UUID, form: Any) -> object:
 def _pause(connection: Connection, key: UUID, form: Any) -> object:
     text = (form.until.data or "").strip()
     until = read_time("until", text, cells.zone()) if text else None
-    return services.pause(connection, _name(connection, key), _by(form), until)
+    services.pause(connection, _name(connection, key), _by(form), until)
+    return until
 
 
 def _resume(connection: Connection, key: UUID, form: Any) -> object:
-    return services.resume(connection, _name(connection, key), _by(form))
+    services.resume(connection, _name(connection, key), _by(form))
+    return key
 
 
 def _skip(connection: Connection, key: UUID, form: Any) -> object:
@@ -136,6 +140,28 @@ class Schedules(DeskView):
     title_column = "name"
     columns = ("name",)
     hidden = frozenset({"plan_number", "is_planned", "next_due_at"})
+    details = (
+        "description",
+        "task",
+        "args",
+        "crontab",
+        "every_seconds",
+        "timezone",
+        "start_at",
+        "end_at",
+        "catchup",
+        "catchup_window_seconds",
+        "overlap",
+        "max_run_seconds",
+        "expires_seconds",
+        "jitter_seconds",
+        "pause_reason",
+        "paused_until",
+        "origin",
+        "updated_at",
+        "updated_by",
+        "id",
+    )
     acts = ACTS
     form = NewScheduleForm
     edit_form_class = ScheduleForm
@@ -154,7 +180,8 @@ class Schedules(DeskView):
             lines = queries.lines(connection)
             coming = queries.coming(connection)
             beat = queries.beat_status(connection)
-            ids = dict(connection.execute(select(SCHEDULES.c.name, SCHEDULES.c.id)).tuples().all())
+            found = connection.execute(select(SCHEDULES.c.name, SCHEDULES.c.id))
+            ids = {row.name: row.id for row in found}
         start = cells.now()
         return self.render(
             self.list_template,
@@ -162,6 +189,7 @@ class Schedules(DeskView):
             ids=ids,
             beat=beat,
             chart=[(item.name, _places(item.slots, start)) for item in coming],
+            most=MOST_MARKS,
             hours=[start.astimezone(cells.zone()) + timedelta(hours=n) for n in range(0, 25, 3)],
         )
 
@@ -210,7 +238,8 @@ class Schedules(DeskView):
     def create(self, connection: Connection, form: Any) -> UUID:
         """Add a schedule; it runs first at its next slot."""
         with _named():
-            return edits.add(connection, form.name.data, form.values(), By(who(), form.comment.data))
+            by = By(who(), form.comment.data)
+            return edits.add(connection, form.name.data, form.values(), by)
 
     def change(self, connection: Connection, row: Row[Any], form: Any) -> object:
         """Change a schedule; nothing runs now."""
@@ -218,9 +247,14 @@ class Schedules(DeskView):
             by = By(who(), form.comment.data)
             return edits.edit(connection, row.name, form.values(), by, form.shown_version())
 
+    def is_removable(self, row: Row[Any]) -> bool:
+        """Tell whether staff added it."""
+        return bool(row.origin == Origin.STAFF)
+
     def remove(self, connection: Connection, row: Row[Any]) -> object:
         """Delete a schedule that staff added; a built-in one can only be turned off."""
-        return services.delete(connection, row.name, By(who()))
+        services.remove(connection, row.name, By(who()))
+        return row.id
 
     @expose("/preview/", methods=("POST",))
     def preview_view(self) -> ResponseReturnValue:
@@ -266,4 +300,3 @@ def _named() -> Iterator[None]:
 def _renamed(finding: Finding) -> Finding:
     name = finding.where.strip("/")
     return replace(finding, where=f"/{FIELD_OF.get(name, name)}")
-

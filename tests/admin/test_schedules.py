@@ -167,7 +167,7 @@ def test_a_builtin_keeps_its_task_and_cannot_be_removed(admin: Person) -> None:
     with reading() as connection:
         row = connection.execute(select(SCHEDULES).where(SCHEDULES.c.name == "get-total-invoices"))
         assert row.one().task == "tasks.getTotalInvoices"
-    assert "turned off" in admin.message(removed)
+    assert "turn it off instead" in admin.message(removed)
 
 
 def test_one_of_staff_can_be_removed(admin: Person) -> None:
