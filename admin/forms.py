@@ -38,7 +38,7 @@ def printable(form: FlaskForm, field: Field) -> None:  # noqa: ARG001
         )
 
 
-def options(pairs: Iterable[tuple[str, Any]]) -> list[SelectChoice]:
+def options(pairs: Iterable[tuple[object, Any]]) -> list[SelectChoice]:
     """Return what a field offers: values, and the words that people see."""
     return [SelectChoice(value=str(value), label=words) for value, words in pairs]
 
