@@ -4,6 +4,7 @@ from flask import abort, current_app, g, request
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
+from core.people import guards
 from core.people.roles import Role, may
 
 __all__ = ["Role", "current_user", "holds", "refusal"]
@@ -30,6 +31,19 @@ def refusal(role: Role | None) -> ResponseReturnValue | None:
     if not may(current_user, role):
         abort(403, f"This needs the role {role}")
     return None
+
+
+def stale(role: Role | None) -> ResponseReturnValue | None:
+    """Return the answer to somebody who has to prove anew who they are; None when they need not.
+
+    The way leads to the password and back here. A script is told 401: it then sends the form as
+    the browser would, which can follow.
+    """
+    if role is None or guards.is_fresh():
+        return None
+    if is_fragment():
+        abort(401)
+    return guards.turned_away(role, fresh=True)
 
 
 def is_fragment() -> bool:

@@ -13,11 +13,17 @@ from wtforms import HiddenField
 
 from admin.access import Role
 from admin.forms import AdminForm, TextField
-from core.db import fresh_unit_of_work
+from core.db import fresh_trial, fresh_unit_of_work
 from core.errors import KuvertError
 
-MOST_ROWS = 1_000
-"""Rows one request may act on; more are chosen by a filter and done in the background."""
+MOST_ROWS = 5_000
+"""Rows that one request may act on."""
+
+MANY_ROWS = 100
+"""More than these at once are for approvers."""
+
+MOST_FORESEEN = 25
+"""Rows of which a dialog tells beforehand what would become of them."""
 
 
 class ActForm(AdminForm):
@@ -44,7 +50,9 @@ class Act:
 
     `run` does it to one row in the transaction it is given, and may raise a KuvertError, which is
     shown beside the row. `fits` tells for which rows it is offered. `question` is what the dialog
-    asks. `counts` names the column whose values the dialog counts.
+    asks. `counts` names the column whose values the dialog counts. `foresee` says what would
+    become of a row, on a connection whose changes are rolled back. With `needs_fresh` the person
+    proves first who they are, unless they have lately.
     """
 
     name: str
@@ -57,6 +65,8 @@ class Act:
     is_dangerous: bool = False
     is_for_many: bool = True
     counts: str | None = None
+    foresee: Callable[[Connection, UUID], str] | None = None
+    needs_fresh: bool = False
 
 
 @dataclass
@@ -79,6 +89,20 @@ def carry_out(act: Act, rows: Sequence[tuple[UUID, str]], form: ActForm) -> Outc
         else:
             outcome.done += 1
     return outcome
+
+
+def foreseen(act: Act, rows: Sequence[tuple[UUID, str]]) -> list[tuple[str, str]]:
+    """Say for each row what `act` would do to it; the first MOST_FORESEEN of them."""
+    if act.foresee is None:
+        return []
+    said = []
+    for key, name in rows[:MOST_FORESEEN]:
+        try:
+            with fresh_trial() as connection:
+                said.append((name, act.foresee(connection, key)))
+        except KuvertError as error:
+            said.append((name, error.detail))
+    return said
 
 
 def counted(act: Act, rows: Sequence[Row[Any]]) -> dict[str, int]:

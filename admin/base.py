@@ -12,13 +12,16 @@ from sqlalchemy import Connection, LargeBinary, Row, Table, select
 from wtforms import Form
 
 from admin import cells, filters, listing
-from admin.access import Role, holds, refusal
+from admin.access import Role, holds, refusal, stale
 from admin.acts import Act
 from admin.forms import AdminForm
 from admin.labels import label
 from admin.references import REFERENCES
 from core.db import reading
 from core.models import Base
+
+FORMS = frozenset({"create_view", "edit_view", "delete_view"})
+"""The pages by which rows are changed, as Flask-Admin calls them."""
 
 
 class TableView(BaseModelView):
@@ -33,6 +36,8 @@ class TableView(BaseModelView):
     columns: ClassVar[Sequence[str]] = ()
     details: ClassVar[Sequence[str]] = ()
     hidden: ClassVar[frozenset[str]] = frozenset()
+    refers: ClassVar[Mapping[str, str]] = {}
+    """Columns that hold ids of another table without a foreign key, and that table."""
     more_columns: ClassVar[Sequence[str]] = ()
     sortable: ClassVar[Sequence[str | tuple[str, str]]] = ()
     searched: ClassVar[Sequence[str]] = ()
@@ -46,6 +51,8 @@ class TableView(BaseModelView):
     create_role: Role | None = None
     edit_role: Role | None = None
     remove_role: Role | None = None
+    needs_fresh = False
+    """Whether its forms ask for the password again where it was given too long ago."""
 
     form: type[Form] = AdminForm
     edit_form_class: type[Form] | None = None
@@ -70,6 +77,7 @@ class TableView(BaseModelView):
             for key in column.foreign_keys
             if key.column.table.name in REFERENCES
         }
+        self.references |= {name: REFERENCES[table] for name, table in self.refers.items()}
         self.column_list = tuple(self.columns)
         self.column_details_list = tuple(self.details) or self._detail_columns()
         self.column_sortable_list = tuple(self.sortable)
@@ -97,6 +105,10 @@ class TableView(BaseModelView):
     def clauses(self) -> list[Any]:
         """Return what every row of this page fulfils."""
         return []
+
+    def overview(self, connection: Connection, wanted: listing.Wanted) -> dict[str, Any]:  # noqa: ARG002
+        """Return what the list shows beside its rows, for its template."""
+        return {}
 
     def about(self, connection: Connection, row: Row[Any]) -> dict[str, Any]:  # noqa: ARG002
         """Return what the page of one row shows beside its columns, for its template."""
@@ -133,7 +145,11 @@ class TableView(BaseModelView):
         return own.get(name, self.see_role)
 
     def _handle_view(self, name: str, **kwargs: Any) -> ResponseReturnValue | None:  # noqa: ARG002
-        return refusal(self.role_for(name))
+        role = self.role_for(name)
+        refused = refusal(role)
+        if refused is not None or not (self.needs_fresh and name in FORMS):
+            return refused
+        return stale(role)
 
     def _run_view(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
         # Flask-Admin tries again after a TypeError, which would hide ours.

@@ -11,8 +11,17 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 from sqlalchemy import LargeBinary, Row, select
 
-from admin.access import is_fragment, refusal
-from admin.acts import MOST_ROWS, Act, ActForm, Outcome, carry_out, counted
+from admin.access import Role, holds, is_fragment, refusal, stale
+from admin.acts import (
+    MANY_ROWS,
+    MOST_ROWS,
+    Act,
+    ActForm,
+    Outcome,
+    carry_out,
+    counted,
+    foreseen,
+)
 from admin.rows import RowView
 from core.db import reading
 
@@ -26,26 +35,29 @@ class ActView(RowView):
         act = next((act for act in self.acts if act.name == request.form.get("action")), None)
         if act is None:
             abort(404)
-        refused = refusal(act.role)
+        refused = refusal(act.role) or (stale(act.role) if act.needs_fresh else None)
         if refused is not None:
             return refused
         rows = self._chosen()
         back = get_redirect_target() or self.get_url(".index_view")
-        if not rows:
-            flash(_("Tick the rows first."), "warning")
+        problem = _too_few_or_many(act, len(rows))
+        if problem:
+            flash(problem, "warning")
             return redirect(back)
         form = act.form()
         is_confirmed = request.form.get("confirmed") == "yes"
         if not is_confirmed or not form.validate():
             return self._ask(act, rows, form, back)
-        named = [(row.id, self.called(row)) for row in rows]
-        _tell(carry_out(act, named, form))
+        _tell(carry_out(act, self._named(rows), form))
         return redirect(back)
 
+    def _named(self, rows: list[Row[Any]]) -> list[tuple[UUID, str]]:
+        return [(row.id, self.called(row)) for row in rows]
+
     def _chosen(self) -> list[Row[Any]]:
-        """Return the rows that were ticked, at most MOST_ROWS."""
+        """Return the rows that were ticked; one more than MOST_ROWS tells that it is too many."""
         keys = []
-        for text in request.form.getlist("rowid")[:MOST_ROWS]:
+        for text in request.form.getlist("rowid")[: MOST_ROWS + 1]:
             try:
                 keys.append(UUID(text))
             except ValueError:
@@ -70,10 +82,24 @@ class ActView(RowView):
             is_dangerous=act.is_dangerous,
             counts=counted(act, rows),
             rows=[self.called(row) for row in rows],
+            foreseen=foreseen(act, self._named(rows)),
             is_fragment=is_fragment(),
             return_url=back,
         )
         return make_response(page)
+
+
+def _too_few_or_many(act: Act, count: int) -> str | None:
+    """Say why an act cannot be done to so many rows; None when it can."""
+    if not count:
+        return _("Tick the rows first.")
+    if count > 1 and not act.is_for_many:
+        return _("This is done to one row at a time.")
+    if count > MOST_ROWS:
+        return _("At most %(count)s rows at once; narrow the list.", count=f"{MOST_ROWS:,}")
+    if count > MANY_ROWS and not holds(Role.APPROVER):
+        return _("More than %(count)s rows at once are for approvers.", count=MANY_ROWS)
+    return None
 
 
 def _tell(outcome: Outcome) -> None:

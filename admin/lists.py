@@ -87,6 +87,7 @@ class ListView(TableView):
             page = min(max(page, 0), max(0, (reachable - 1) // page_size))
             rows = wanted.page(connection, page, page_size)
             listing.learn_names(connection, self.references, rows)
+            overview = self.overview(connection, wanted)
             chosen = [(item, item.options(connection)) for item in self.narrowed_by]
         self._template_args.update(
             page=page,
@@ -96,6 +97,7 @@ class ListView(TableView):
             # Translated once here, not again in each cell.
             list_columns=[(name, str(words)) for name, words in self._list_columns],
             offered=self.offered(),
+            **overview,
         )
         return reachable, rows
 

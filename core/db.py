@@ -91,14 +91,18 @@ def unit_of_work() -> Iterator[Connection]:
 
     Routes, tasks and commands open one; services write on the connection it gives.
     """
-    # Where the session writes anyway, it may have begun already.
-    options = None if _WRITES in db.session.info else {"kuvert_write": True}
     try:
-        yield db.session.connection(execution_options=options)
+        yield db.session.connection(execution_options=_as_writing())
         db.session.commit()
     except BaseException:
         db.session.rollback()
         raise
+
+
+def _as_writing() -> dict[str, bool] | None:
+    """Return what begins a transaction that writes; None where the session does so anyway."""
+    # It may have begun already, and then takes no options.
+    return None if _WRITES in db.session.info else {"kuvert_write": True}
 
 
 @contextmanager
@@ -139,6 +143,16 @@ def trial() -> Iterator[Connection]:
     """Give a connection on which whatever the block does is rolled back: for dry runs."""
     try:
         yield db.session.connection(execution_options={"kuvert_write": True})
+    finally:
+        db.session.rollback()
+
+
+@contextmanager
+def fresh_trial() -> Iterator[Connection]:
+    """Do as `trial`, where the session may have read something before."""
+    db.session.rollback()
+    try:
+        yield db.session.connection(execution_options=_as_writing())
     finally:
         db.session.rollback()
 

@@ -3,7 +3,15 @@
 from flask_admin.base import BaseView
 from flask_babel import lazy_gettext as _l
 
-from admin.views import invoices, partners, schedules
+from admin.views import (
+    callbacks,
+    deliveries,
+    history,
+    invoices,
+    partners,
+    reports,
+    schedules,
+)
 
 
 def every_view() -> list[BaseView]:
@@ -11,6 +19,10 @@ def every_view() -> list[BaseView]:
     work, settings, operation = _l("Invoices"), _l("Partners"), _l("Operation")
     return [
         invoices.Invoices(_l("Invoices"), "invoice", work),
+        deliveries.Deliveries(_l("Deliveries"), "delivery", work),
+        callbacks.Callbacks(_l("Callbacks"), "callback", work),
+        history.StatusEvents(_l("Status events"), "status_event", work),
+        reports.Reports(_l("Reports"), "report", work),
         partners.Sources(_l("Sources"), "source", settings),
         partners.Providers(_l("Providers"), "provider", settings),
         schedules.Schedules(_l("Schedule"), "schedule", operation),

@@ -42,6 +42,9 @@ document.addEventListener("submit", async (event) => {
 	const isAsking = form.matches("[data-ask]");
 	if (!isAsking && !dialog.contains(form)) return;
 	event.preventDefault();
+	// A double click is one click.
+	if (form.dataset.busy) return;
+	form.dataset.busy = "1";
 	// Not form.action: a button of that name would be found instead.
 	const body = new FormData(form, event.submitter);
 	try {
@@ -55,8 +58,9 @@ document.addEventListener("submit", async (event) => {
 		if (answer.status !== 200) throw new Error(String(answer.status));
 		dialog.innerHTML = await answer.text();
 		if (!dialog.open) dialog.showModal();
+		delete form.dataset.busy;
 	} catch {
-		// The plain way: the browser shows the server's answer as a page.
+		// The plain way: the browser shows the server's answer as a page, or where it leads.
 		if (event.submitter && event.submitter.name) {
 			const chosen = document.createElement("input");
 			chosen.type = "hidden";

@@ -1,6 +1,7 @@
 """Fixtures of the staff pages: a browser of somebody with a role, logged in."""
 
 import re
+import time
 from collections.abc import Callable
 
 import pytest
@@ -46,12 +47,15 @@ class Person:
         return self.client.get(answer.headers["Location"]).get_data(as_text=True)
 
 
-@pytest.fixture
-def person(app: Flask) -> Callable[[str], Person]:
-    """Log somebody with the named role in."""
+LogIn = Callable[..., Person]
 
-    def log_in(role: str) -> Person:
-        email = f"{role}@example.com"
+
+@pytest.fixture
+def person(app: Flask) -> LogIn:
+    """Log somebody with the named role in; unless `is_fresh`, the password was given long ago."""
+
+    def log_in(role: str, *, is_fresh: bool = True, name: str = "") -> Person:
+        email = f"{name or role}@example.com"
         with unit_of_work() as connection:
             services.add(connection, email, role, "a long pass phrase of tests")
         with reading() as connection:
@@ -59,18 +63,25 @@ def person(app: Flask) -> Callable[[str], Person]:
         client = app.test_client()
         with client.session_transaction() as session:
             session["_user_id"], session["_fresh"] = found, True
+            session["fs_paa"] = time.time() if is_fresh else 0
         return Person(client, email)
 
     return log_in
 
 
 @pytest.fixture
-def admin(person: Callable[[str], Person]) -> Person:
+def admin(person: LogIn) -> Person:
     """Somebody who may everything."""
     return person("admin")
 
 
 @pytest.fixture
-def viewer(person: Callable[[str], Person]) -> Person:
+def operator(person: LogIn) -> Person:
+    """Somebody who decides about single invoices."""
+    return person("operator")
+
+
+@pytest.fixture
+def viewer(person: LogIn) -> Person:
     """Somebody who may look."""
     return person("viewer")

@@ -1,0 +1,149 @@
+"""Callbacks: what providers said, as it came, and what became of it."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Response, request
+from flask_admin import expose
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import Connection, Row, select
+
+from admin import cells, filters
+from admin.access import Role
+from admin.acts import Act, ActForm
+from admin.view import DeskView
+from callbacks import queries, services
+from callbacks.models import Callback, CallbackKind, CallbackState
+from core.db import reading
+from core.visible import visible
+from invoices.models import Delivery, Invoice, Provider
+
+DELIVERIES = Delivery.__table__
+INVOICES = Invoice.__table__
+
+LONGEST_SHOWN = 64 * 1024
+"""Bytes of a body that its page shows; all of it can be downloaded."""
+
+_NOT_TEXT = frozenset(range(32)) - frozenset(b"\t\n\r\x0b\x0c\x1b")
+
+
+def body_text(body: bytes) -> str | None:
+    """Return the beginning of a body as text to be read; None when it is none."""
+    start = body[:LONGEST_SHOWN]
+    if _NOT_TEXT.intersection(start):
+        return None
+    try:
+        text = start.decode("utf-8")
+    except UnicodeDecodeError as error:
+        # A character may have been cut in two at the end.
+        if len(body) <= LONGEST_SHOWN or error.start < len(start) - 4:
+            return None
+        text = start[: error.start].decode("utf-8")
+    return "\n".join(visible(line.expandtabs(4)) for line in text.splitlines())
+
+
+def _replay(connection: Connection, key: UUID, form: ActForm) -> object:  # noqa: ARG001
+    return services.replay(connection, key)
+
+
+def _foresee(connection: Connection, key: UUID) -> str:
+    """Say what a replay would do."""
+    end = services.replay(connection, key)
+    return _("%(state)s: %(note)s", state=end.state, note=end.note)
+
+
+REPLAY = Act(
+    name="replay",
+    label=_l("Work through again"),
+    question=_l("It is read, matched and applied as if it had come just now."),
+    role=Role.OPERATOR,
+    run=_replay,
+    foresee=_foresee,
+    counts="state",
+)
+
+
+class Callbacks(DeskView):
+    """Every callback; nobody changes or removes what came."""
+
+    model = Callback
+    columns = (
+        "received_at",
+        "state",
+        "provider_id",
+        "provider_status",
+        "kind",
+        "note",
+        "delivery_id",
+    )
+    hidden = frozenset({"lease_token", "mail_key"})
+    refers = {"delivery_id": "deliveries"}
+    narrowed_by = (
+        filters.OneOf("state", _l("State"), CallbackState),
+        filters.Refers("provider_id", _l("Provider"), Provider, "code"),
+        filters.OneOf("kind", _l("Kind"), CallbackKind),
+        filters.Belongs("delivery_id", _l("Delivery")),
+        filters.CreatedSince("received_from", _l("Received from")),
+        filters.CreatedUntil("received_to", _l("to")),
+    )
+    formats = {"state": cells.badge, "note": cells.excerpt}
+    details = (
+        "state",
+        "note",
+        "provider_id",
+        "provider_status",
+        "kind",
+        "received_at",
+        "occurred_at",
+        "finished_at",
+        "due_at",
+        "look_count",
+        "dedupe_key",
+        "body_sha256",
+        "conflict_sha256",
+        "id",
+    )
+    acts = (REPLAY,)
+    empty = _l(
+        "No provider has said anything yet. Each posts to /callbacks/ and its code;"
+        " docs/providers.md shows how to set it up."
+    )
+    details_template = "kuvert/admin/callback.html"
+
+    def called(self, row: Row[Any]) -> str:
+        """Return how a callback is called in sentences."""
+        when = f"{row.received_at.astimezone(cells.zone()):%d %b %H:%M:%S}"
+        if row._mapping.get("provider_status"):
+            return _("“%(word)s” of %(when)s", word=row.provider_status, when=when)
+        return _("Callback of %(when)s", when=when)
+
+    def about(self, connection: Connection, row: Row[Any]) -> dict[str, Any]:
+        """Return what came, and the invoice that it was matched to."""
+        raw = queries.callback(connection, row.id)
+        found = None
+        if raw.delivery_id is not None:
+            columns = (DELIVERIES.c.id, DELIVERIES.c.state, DELIVERIES.c.invoice_id)
+            found = connection.execute(
+                select(*columns, INVOICES.c.number, INVOICES.c.status)
+                .join(INVOICES, INVOICES.c.id == DELIVERIES.c.invoice_id)
+                .where(DELIVERIES.c.id == raw.delivery_id)
+            ).one_or_none()
+        return {
+            "headers": raw.headers,
+            "body": body_text(raw.body),
+            "size": len(raw.body),
+            "is_cut": len(raw.body) > LONGEST_SHOWN,
+            "matched": found,
+        }
+
+    @expose("/body/")
+    def body_view(self) -> Response:
+        """Give the body as it came: to keep, never to be shown by the browser."""
+        row = self.get_one(request.args.get("id", ""))
+        with reading() as connection:
+            body = queries.callback(connection, row.id).body
+        answer = Response(body, content_type="application/octet-stream")
+        answer.headers["Content-Disposition"] = f'attachment; filename="callback-{row.id}.bin"'
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
