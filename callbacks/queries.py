@@ -1,16 +1,19 @@
 """Reads of callbacks, for staff."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, select
 
 from callbacks.models import Callback, CallbackState
+from core.db import database
 from core.errors import NotFoundError
 from invoices.models import Provider
 
 CALLBACKS = Callback.__table__
 PROVIDERS = Provider.__table__
+_WITHOUT_BODY = [column for column in CALLBACKS.c if column.name not in {"body", "headers"}]
 
 
 def newest(
@@ -20,8 +23,7 @@ def newest(
 
     `conflict` are those that came again with another body, whatever became of the first.
     """
-    columns = [column for column in CALLBACKS.c if column.name not in {"body", "headers"}]
-    statement = select(*columns, PROVIDERS.c.code.label("provider")).outerjoin(
+    statement = select(*_WITHOUT_BODY, PROVIDERS.c.code.label("provider")).outerjoin(
         PROVIDERS, PROVIDERS.c.id == CALLBACKS.c.provider_id
     )
     if state == CallbackState.CONFLICT:
@@ -47,6 +49,14 @@ def callback(connection: Connection, callback_id: UUID) -> Row[Any]:
     if found is None:
         raise NotFoundError("There is no such callback")
     return found
+
+
+def of_deliveries(
+    connection: Connection, delivery_ids: Sequence[UUID], count: int
+) -> list[Row[Any]]:
+    """Return up to `count` callbacks about some deliveries, newest first, without their bodies."""
+    own = select(*_WITHOUT_BODY).where(database().among(CALLBACKS.c.delivery_id, delivery_ids))
+    return list(connection.execute(own.order_by(CALLBACKS.c.id.desc()).limit(count)))
 
 
 def provider_id(connection: Connection, code: str) -> UUID:

@@ -10,7 +10,8 @@ from flask import Flask
 from kombu import Connection, Queue
 from kombu.exceptions import OperationalError
 
-from core import actor, folder_queue
+from core import actor, folder_queue, heartbeats
+from core.database import Database
 from core.db import database, db
 from core.logs import set_up
 from core.queues import BROKER_ERRORS, DEAD_QUEUE, QUEUE_OF, queues
@@ -137,12 +138,17 @@ def _connect_signals(app: Flask, settings: Settings) -> None:
             db.session.remove()
             database().forget_connections()
 
+    def own_database() -> Database:
+        with app.app_context():
+            return database()
+
     def declare_queues(sender: Any, **_: object) -> None:  # noqa: ANN401
         _declare_queues(sender.app)
 
     signals.setup_logging.connect(own_logging, weak=False)
     signals.worker_process_init.connect(after_fork, weak=False)
     signals.worker_init.connect(declare_queues, weak=False)
+    heartbeats.connect_signals(own_database)
     if settings.broker_url.startswith(("amqp", "pyamqp")):
         signals.before_task_publish.connect(_mandatory, weak=False)
 

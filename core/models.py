@@ -40,6 +40,20 @@ class Base(DeclarativeBase):
     )
 
 
+class Heartbeat(Base):
+    """A worker that says it is alive: by its name on the wire, since and when last.
+
+    One that stops in order takes its row away; one that was killed leaves it behind.
+    """
+
+    __tablename__ = "heartbeats"
+
+    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    queues: Mapped[list[str]]
+    since: Mapped[datetime]
+    seen_at: Mapped[datetime]
+
+
 class Lease(Base):
     """A named lock: who holds it, since when and until when.
 

@@ -3,11 +3,13 @@
 Staff, who give no source (None), see those of all.
 """
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
+from core.db import database
 from core.errors import NotFoundError
 from core.ids import first_id_of
 from invoices import answers
@@ -144,6 +146,25 @@ def attempts(
     if after is not None:
         statement = statement.where(ATTEMPTS.c.id > after)
     return list(connection.execute(statement.order_by(ATTEMPTS.c.id).limit(count)))
+
+
+def newest_deliveries(connection: Connection, invoice_id: UUID, count: int) -> list[Row[Any]]:
+    """Return up to `count` deliveries of an invoice, newest first, with `provider` as its code."""
+    statement = (
+        select(DELIVERIES, PROVIDERS.c.code.label("provider"))
+        .outerjoin(PROVIDERS, PROVIDERS.c.id == DELIVERIES.c.provider_id)
+        .where(DELIVERIES.c.invoice_id == invoice_id)
+        .order_by(DELIVERIES.c.id.desc())
+    )
+    return list(connection.execute(statement.limit(count)))
+
+
+def newest_attempts(
+    connection: Connection, delivery_ids: Sequence[UUID], count: int
+) -> list[Row[Any]]:
+    """Return up to `count` attempts of some deliveries, newest first."""
+    own = select(ATTEMPTS).where(database().among(ATTEMPTS.c.delivery_id, delivery_ids))
+    return list(connection.execute(own.order_by(ATTEMPTS.c.id.desc()).limit(count)))
 
 
 def _header(connection: Connection, source_id: UUID | None, invoice_id: UUID) -> Row[Any]:

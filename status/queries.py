@@ -1,7 +1,7 @@
 """Reads of the status history, of subscriptions and of what was pushed to them."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,12 +10,14 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, String, Uuid, column, select, table
 
 from core.clock import utcnow
+from core.db import database
 from core.errors import NotFoundError
 from core.ids import first_id_of
-from status.models import Push, StatusEvent, Subscription, SubscriptionState
+from status.models import Push, PushAttempt, StatusEvent, Subscription, SubscriptionState
 
 EVENTS = StatusEvent.__table__
 PUSHES = Push.__table__
+PUSH_ATTEMPTS = PushAttempt.__table__
 SUBSCRIPTIONS = Subscription.__table__
 
 # Sources belong to a package above; all that is known of them here is whose rows these are.
@@ -100,6 +102,38 @@ def history(
         past = select(columns.sequence).where(columns.id == after).scalar_subquery()
         own = own.where(columns.sequence > past)
     return list(connection.execute(own.order_by(columns.sequence).limit(count)))
+
+
+def newest_events(connection: Connection, invoice_id: UUID, count: int) -> list[Row[Any]]:
+    """Return up to `count` events of one invoice, the newest first; for staff.
+
+    Raises:
+        NotFoundError: no such invoice. (Each has its first event.)
+    """
+    own = select(EVENTS).where(EVENTS.c.invoice_id == invoice_id)
+    rows = list(connection.execute(own.order_by(EVENTS.c.sequence.desc()).limit(count)))
+    if not rows:
+        raise NotFoundError("There is nothing with this id")
+    return rows
+
+
+def pushes_of(connection: Connection, event_ids: Sequence[UUID], count: int) -> list[Row[Any]]:
+    """Return up to `count` pushes of some events, newest first, with where each went as `url`."""
+    columns = [column for column in PUSHES.c if column.name != "payload"]
+    statement = (
+        select(*columns, SUBSCRIPTIONS.c.url)
+        .join(SUBSCRIPTIONS, SUBSCRIPTIONS.c.id == PUSHES.c.subscription_id)
+        .where(database().among(PUSHES.c.event_id, event_ids))
+        .order_by(PUSHES.c.id.desc())
+    )
+    return list(connection.execute(statement.limit(count)))
+
+
+def push_attempts(connection: Connection, push_ids: Sequence[UUID]) -> list[Row[Any]]:
+    """Return the tries of some pushes, in their order."""
+    columns = PUSH_ATTEMPTS.c
+    own = select(PUSH_ATTEMPTS).where(database().among(columns.push_id, push_ids))
+    return list(connection.execute(own.order_by(columns.push_id, columns.number)))
 
 
 def subscriptions(

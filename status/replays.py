@@ -10,12 +10,13 @@ from sqlalchemy import Connection, Row, Select, and_, case, func, select
 from core.bell import ring_after_commit
 from core.clock import utcnow
 from core.db import database
-from core.errors import ConflictError, InputError
+from core.errors import ConflictError, InputError, NotFoundError
 from core.ids import first_id_of, new_id
 from core.queues import TaskName
 from status.models import Push, PushState, Subscription, SubscriptionState
 from status.parking import unpark
 from status.services import new_push
+from status.subscriptions import locked
 
 PUSHES = Push.__table__
 SUBSCRIPTIONS = Subscription.__table__
@@ -75,6 +76,29 @@ def replay(connection: Connection, found: Row[Any], since: datetime) -> Replayed
     return Replayed(len(events), unparked)
 
 
+def push_again(connection: Connection, push_id: UUID) -> UUID:
+    """Push one event again to the subscription it was for; return the new push's id.
+
+    Raises:
+        NotFoundError: there is no such push, or its subscription is deleted.
+        ConflictError: the subscription is not active, or the event waits for it as it is.
+    """
+    old = connection.execute(select(PUSHES).where(PUSHES.c.id == push_id)).one_or_none()
+    if old is None:
+        raise NotFoundError("There is nothing with this id")
+    # Two at once would both count on from the same number.
+    _check_active(locked(connection, None, old.subscription_id))
+    columns = PUSHES.c
+    same = and_(columns.subscription_id == old.subscription_id, columns.event_id == old.event_id)
+    all_of_it = connection.execute(select(columns.state, columns.replay).where(same)).all()
+    if any(row.state in _OPEN for row in all_of_it):
+        raise ConflictError("the event waits to be pushed as it is")
+    row = _again(old, max(row.replay for row in all_of_it) + 1)
+    database().insert_many(connection, PUSHES, [row])
+    ring_after_commit(TaskName.GET_DUE_STATUSES)
+    return UUID(str(row["id"]))
+
+
 def _check_active(found: Row[Any]) -> None:
     if found.state != SubscriptionState.ACTIVE:
         raise ConflictError(f"the subscription is {found.state}; enable it first")
@@ -107,22 +131,25 @@ def _push_again(connection: Connection, subscription_id: UUID, last: dict[UUID, 
         columns.replay == 0,
         database().among(columns.event_id, last),
     )
-    now = utcnow()
-    rows = [
-        {
-            "id": new_id(),
-            "subscription_id": subscription_id,
-            "event_id": row.event_id,
-            "replay": last[row.event_id] + 1,
-            "event_type": row.event_type,
-            "payload": row.payload,
-            "state": str(PushState.PENDING),
-            "due_at": now,
-            "lease_token": None,
-            "attempt_count": 0,
-            "created_at": now,
-            "finished_at": None,
-        }
-        for row in connection.execute(select(PUSHES).where(first).order_by(columns.event_id))
-    ]
+    found = connection.execute(select(PUSHES).where(first).order_by(columns.event_id))
+    rows = [_again(row, last[row.event_id] + 1) for row in found]
     database().insert_many(connection, PUSHES, rows)
+
+
+def _again(old: Row[Any], replay: int) -> dict[str, Any]:
+    """Return the row of a push with the body of an older one, due now."""
+    now = utcnow()
+    return {
+        "id": new_id(),
+        "subscription_id": old.subscription_id,
+        "event_id": old.event_id,
+        "replay": replay,
+        "event_type": old.event_type,
+        "payload": old.payload,
+        "state": str(PushState.PENDING),
+        "due_at": now,
+        "lease_token": None,
+        "attempt_count": 0,
+        "created_at": now,
+        "finished_at": None,
+    }

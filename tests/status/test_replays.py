@@ -15,6 +15,8 @@ from werkzeug.test import TestResponse
 from core.clock import rfc3339, utcnow
 from core.db import reading, unit_of_work
 from core.editing import By
+from core.errors import ConflictError, NotFoundError
+from core.ids import new_id
 from status import pushes, queries, replays, subscriptions
 from status.models import PushState
 from status.queries import PUSHES
@@ -280,3 +282,46 @@ def test_a_time_before_all_events_is_all_of_them(source: SourceWithKey, api: Fla
     answer = api.post(f"{ROOT}/{subscription_id}/replay", json={"since": "0001-01-01T00:00:00Z"})
 
     assert answer.get_json()["replayed"] == 1
+
+
+# One push
+
+
+def push_again(push_id: UUID) -> UUID:
+    with unit_of_work() as connection:
+        return replays.push_again(connection, push_id)
+
+
+def test_one_push_goes_out_again_with_the_same_body(source: SourceWithKey) -> None:
+    add_subscription(source)
+    add_invoice(source)
+    finish(PushState.EXHAUSTED)
+    [old] = rows()
+
+    first = push_again(old.id)
+    finish()
+    second = push_again(first)
+
+    made = rows()
+    assert [row.id for row in made] == [old.id, first, second]
+    assert [row.replay for row in made] == [0, 1, 2]
+    assert {(row.event_id, row.payload) for row in made} == {(old.event_id, old.payload)}
+    assert made[-1].state == "pending"
+
+
+def test_what_waits_is_not_pushed_beside_itself(source: SourceWithKey) -> None:
+    subscription_id, _ = add_subscription(source)
+    add_invoice(source)
+    [waiting] = rows()
+
+    with pytest.raises(ConflictError, match="waits to be pushed"):
+        push_again(waiting.id)
+    finish()
+    act(subscription_id, subscriptions.pause)
+    with pytest.raises(ConflictError, match="enable it first"):
+        push_again(waiting.id)
+    act(subscription_id, subscriptions.delete)
+    with pytest.raises(NotFoundError):
+        push_again(waiting.id)
+    with pytest.raises(NotFoundError):
+        push_again(new_id())
