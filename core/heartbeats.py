@@ -16,7 +16,6 @@ from celery import signals
 from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from core.clock import utcnow
 from core.database import Database
 from core.models import Heartbeat
 from core.outages import Outage, outage
@@ -48,12 +47,11 @@ class Alive:
     is_alive: bool
 
 
-def beat(connection: Connection, name: str, queues: Sequence[str], since: datetime) -> None:
+def beat(connection: Connection, name: str, queues: Sequence[str], now: datetime) -> None:
     """Say that a worker is alive, and forget those that have long been dead."""
-    now = utcnow()
     mine = HEARTBEATS.c.name == name
     if not connection.execute(update(HEARTBEATS).where(mine).values(seen_at=now)).rowcount:
-        row = {"name": name, "queues": list(queues), "since": since, "seen_at": now}
+        row = {"name": name, "queues": list(queues), "since": now, "seen_at": now}
         connection.execute(insert(HEARTBEATS).values(row))
     connection.execute(delete(HEARTBEATS).where(HEARTBEATS.c.seen_at < now - FORGOTTEN_AFTER))
 
@@ -63,9 +61,11 @@ def leave(connection: Connection, name: str) -> None:
     connection.execute(delete(HEARTBEATS).where(HEARTBEATS.c.name == name))
 
 
-def workers(connection: Connection) -> list[Alive]:
-    """Return the workers that are alive, and those that have gone without a word, by name."""
-    now = utcnow()
+def workers(connection: Connection, now: datetime) -> list[Alive]:
+    """Return the workers that are alive, and those that have gone without a word, by name.
+
+    All times are by the database's clock, `now` too: hosts differ.
+    """
     rows = connection.execute(select(HEARTBEATS).order_by(HEARTBEATS.c.name))
     return [_alive(row, now) for row in rows]
 
@@ -93,7 +93,6 @@ class Pulse:
         self._database = database
         self._name = name[:LONGEST_NAME]
         self._queues = tuple(queues)
-        self._since = utcnow()
         self._stop = threading.Event()
         self._is_well = True
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -110,9 +109,13 @@ class Pulse:
 
     def _run(self) -> None:
         while True:
-            self._write(lambda c: beat(c, self._name, self._queues, self._since))
+            self._write(self._beat)
             if self._stop.wait(EVERY_SECONDS):
                 return
+
+    def _beat(self, connection: Connection) -> None:
+        now = connection.execute(select(self._database.clock())).scalar_one()
+        beat(connection, self._name, self._queues, now)
 
     def _write(self, work: Callable[[Connection], None]) -> None:
         """Write, each statement by itself; a database that is away is said once."""

@@ -24,7 +24,7 @@ ALL = tuple(sorted(QUEUE_OF.values()))
 
 def workers() -> list[Alive]:
     with reading() as connection:
-        return heartbeats.workers(connection)
+        return heartbeats.workers(connection, utcnow())
 
 
 def beat(name: str, *queues: str, ago: timedelta = timedelta()) -> None:
@@ -111,7 +111,7 @@ def kuvert(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installat
 def test_a_real_worker_is_seen_and_leaves(kuvert: Installation) -> None:
     def seen() -> list[Alive]:
         with kuvert.database.single() as connection:
-            return heartbeats.workers(connection)
+            return heartbeats.workers(connection, utcnow())
 
     worker = kuvert.start("worker")
     wait_until(seen, 30, "the worker is seen")
