@@ -17,6 +17,7 @@ from admin.acts import Act
 from admin.forms import AdminForm
 from admin.labels import label
 from admin.references import REFERENCES
+from core import secret_columns
 from core.db import reading
 from core.models import Base
 
@@ -71,6 +72,7 @@ class TableView(BaseModelView):
 
     def __init__(self, name: Any, endpoint: str, category: Any = None) -> None:
         self.table: Table = self.model.__table__
+        self._refuse_secrets()
         self.references = {
             column.name: REFERENCES[key.column.table.name]
             for column in self.table.columns
@@ -113,6 +115,11 @@ class TableView(BaseModelView):
     def about(self, connection: Connection, row: Row[Any]) -> dict[str, Any]:  # noqa: ARG002
         """Return what the page of one row shows beside its columns, for its template."""
         return {}
+
+    @property
+    def withheld(self) -> frozenset[str]:
+        """Return the columns that no page shows: secrets, and those that the view hides."""
+        return self.hidden | secret_columns.of(self.table)
 
     @property
     def can_create(self) -> bool:
@@ -161,7 +168,7 @@ class TableView(BaseModelView):
 
     def scaffold_list_columns(self) -> list[str]:
         """Return the columns where a view names none."""
-        return [column.name for column in self.table.columns if column.name not in self.hidden]
+        return [column.name for column in self.table.columns if column.name not in self.withheld]
 
     def scaffold_sortable_columns(self) -> dict[str, str]:
         """Nothing can be sorted by that was not named: it has to have an index."""
@@ -233,11 +240,24 @@ class TableView(BaseModelView):
         """Return how a row is called in sentences."""
         return str(row._mapping.get(self.title_column) or row.id)
 
+    def _refuse_secrets(self) -> None:
+        """Refuse a view that would show, or search or sort by, what must not leave the database.
+
+        Raises:
+            ValueError: naming the columns.
+        """
+        ordered = (name if isinstance(name, str) else name[1] for name in self.sortable)
+        narrowed = (one.column for one in self.narrowed_by)
+        shown = {*self.columns, *self.details, *self.more_columns, *self.searched, *self.formats}
+        secret = secret_columns.of(self.table) & {*shown, *ordered, *narrowed, self.title_column}
+        if secret:
+            raise ValueError(f"{self.table.name}: {', '.join(sorted(secret))} must not be shown")
+
     def _detail_columns(self) -> tuple[str, ...]:
         return tuple(
             column.name
             for column in self.table.columns
-            if column.name not in self.hidden and not isinstance(column.type, LargeBinary)
+            if column.name not in self.withheld and not isinstance(column.type, LargeBinary)
         )
 
 

@@ -64,7 +64,7 @@ class ActView(RowView):
                 abort(400, _("%(text)s is no id", text=text[:40]))
         if not keys:
             return []
-        columns = [column for column in self.table.columns if column.name not in self.hidden]
+        columns = [column for column in self.table.columns if column.name not in self.withheld]
         columns = [column for column in columns if not isinstance(column.type, LargeBinary)]
         statement = select(*columns).where(self.table.c.id.in_(keys), *self.clauses())
         with reading() as connection:

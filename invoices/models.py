@@ -66,12 +66,7 @@ class ApiKey(Base):
     updated_by: Mapped[str | None] = mapped_column(String(200))
 
 
-audit.register(
-    ApiKey.__table__,
-    label="prefix",
-    ignore={"last_used_at"},
-    secret={"secret_sha256"},
-)
+audit.register(ApiKey.__table__, label="prefix", ignore={"last_used_at"})
 
 
 class IdempotencyRecord(Base):

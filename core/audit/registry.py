@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Column, Table
 
+from core import secret_columns
 from core.database.base import WATCHED
 
 BOOKKEEPING = frozenset({"version", "created_at", "updated_at", "updated_by"})
@@ -38,20 +39,20 @@ def register(
     *,
     label: str | tuple[str, ...],
     ignore: Collection[str] = (),
-    secret: Collection[str] = (),
 ) -> None:
     """Have the changes of `table` written down, whoever makes them.
 
     `ignore` are columns that are no configuration: counters, times of last use. A statement that
-    sets only such columns, or those of BOOKKEEPING, costs nothing. Of `secret` columns it is only
-    noted that they changed.
+    sets only such columns, or those of BOOKKEEPING, costs nothing. Of the columns that
+    core.secret_columns names it is only noted that they changed.
 
     Raises:
         ValueError: a name that is no column of the table, or a secret that would be a label.
     """
     labels = (label,) if isinstance(label, str) else label
+    secret = secret_columns.of(table)
     _check(table, {*labels, *ignore, *secret})
-    if set(labels) & set(secret):
+    if secret.intersection(labels):
         raise ValueError(f"{table.name}: a secret cannot be what a row is called by")
     key = tuple(table.primary_key.columns)
     # An id of ours says nothing; the key of a row that links two others is all that it says.
@@ -60,7 +61,7 @@ def register(
         table=table,
         labels=labels,
         columns=frozenset(table.c.keys()) - unwatched,
-        secret=frozenset(secret),
+        secret=secret,
         key=key,
         key_names=frozenset(column.key for column in key),
     )

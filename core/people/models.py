@@ -122,7 +122,6 @@ audit.register(
         *("login_count", "tf_last_counter", "fs_uniquifier", "fs_webauthn_user_handle"),
         "password_changed_at",
     },
-    secret={"password", "tf_totp_secret", "mf_recovery_codes"},
 )
 
 
@@ -157,7 +156,6 @@ audit.register(
     label=("user_id", "name"),
     # What a login writes.
     ignore={"sign_count", "backup_state", "lastuse_datetime", "extensions"},
-    secret={"credential_id", "public_key"},
 )
 
 

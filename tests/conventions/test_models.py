@@ -1,12 +1,13 @@
 """House rules of the tables."""
 
+import re
 import subprocess
 import sys
 
 import pytest
 from flask import Flask
 
-from core import audit
+from core import audit, secret_columns
 from core.models import Base
 
 MODULES = (
@@ -39,6 +40,47 @@ NOT_AUDITED = {
     "login_failures": "counted by the login itself",
 }
 """Tables whose changes leave no entry in the audit, and why not."""
+
+
+TELLING = re.compile(
+    "passw|secret|token|key|totp|recover|credential|uniquifier|handle|sha256|auth|private|salt",
+    re.IGNORECASE,
+)
+NO_SECRET = {
+    "leases.token": "a number that grows with each holder of a lease",
+    "lease_token": "a name for one run of a pump, good for nothing outside of it",
+    "body_sha256": "of what came from outside",
+    "conflict_sha256": "of what came from outside",
+    "documents.sha256": "of a document that staff may see",
+    "dedupe_key": "the provider's own id of a message",
+    "mail_key": "a hash of a mail that staff may see",
+    "idempotency_records.key": "an id that a source has chosen for its request",
+    "seller_key": "the seller's name, without case and spacing",
+    "auth_ref": "says where a secret is, not which",
+    "callback_secret_refs": "say where secrets are, not which",
+    "secret_numbers": "which of the derived secrets count",
+    "old_secret_until": "a time",
+    "password_changed_at": "a time",
+}
+"""Columns, of one table or of every, that sound like a secret, and why they are none."""
+
+
+def test_a_column_that_sounds_like_a_secret_is_one_or_says_why_not(app: Flask) -> None:
+    """It is in `core.secret_columns`, or in NO_SECRET."""
+    silent = [
+        f"{table.name}.{column.name}"
+        for table in Base.metadata.tables.values()
+        for column in table.c
+        if TELLING.search(column.name)
+        and column.name not in secret_columns.of(table)
+        and not {column.name, f"{table.name}.{column.name}"} & set(NO_SECRET)
+    ]
+    assert silent == []
+
+
+def test_the_list_of_secret_columns_names_real_ones(app: Flask) -> None:
+    for name, columns in secret_columns.SECRET.items():
+        assert columns <= set(Base.metadata.tables[name].c.keys())
 
 
 def test_every_table_is_audited_or_says_why_not(app: Flask) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import registry
 
-from core import audit
+from core import audit, secret_columns
 from core.audit.statements import UnauditedError
 from core.db import database, db, unit_of_work
 from tests.core.audit.entries import entries
@@ -54,10 +54,12 @@ registry().map_imperatively(Person, PEOPLE)
 
 
 @pytest.fixture(autouse=True)
-def tables(app: Flask) -> Iterator[None]:
+def tables(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The two tables, audited for the length of a test."""
+    secrets = {**secret_columns.SECRET, PEOPLE.name: frozenset({"totp"})}
+    monkeypatch.setattr(secret_columns, "SECRET", secrets)
     METADATA.create_all(database().engine)
-    audit.register(PEOPLE, label="name", secret={"totp"})
+    audit.register(PEOPLE, label="name")
     audit.register(RANKS, label=("person", "rank"))
     yield
     db.session.remove()

@@ -357,4 +357,4 @@ def test_the_list_of_audited_tables_names_real_columns() -> None:
     with pytest.raises(ValueError, match="no column colour"):
         audit.register(ApiKey.__table__, label="colour")
     with pytest.raises(ValueError, match="a secret"):
-        audit.register(ApiKey.__table__, label="prefix", secret={"prefix"})
+        audit.register(ApiKey.__table__, label="secret_sha256")
