@@ -8,7 +8,7 @@ from flask import abort
 from flask.typing import ResponseReturnValue
 from flask_admin.model import BaseModelView
 from markupsafe import Markup
-from sqlalchemy import Connection, LargeBinary, Row, Table, select
+from sqlalchemy import ColumnElement, Connection, LargeBinary, Row, Table, select
 from wtforms import Form
 
 from admin import cells, filters, listing
@@ -107,6 +107,10 @@ class TableView(BaseModelView):
     def clauses(self) -> list[Any]:
         """Return what every row of this page fulfils."""
         return []
+
+    def searching(self, words: str) -> list[ColumnElement[bool]]:
+        """Return what rows fulfil in which `words` are found."""
+        return listing.searching(self.table, self.searched, words)
 
     def overview(self, connection: Connection, wanted: listing.Wanted) -> dict[str, Any]:  # noqa: ARG002
         """Return what the list shows beside its rows, for its template."""

@@ -89,10 +89,14 @@ class Refers(Filter):
         return [(str(key), str(shown)) for key, shown in rows]
 
 
-class Belongs(Filter):
-    """A row of another table that is reached by a link, not chosen from a list."""
+class Hidden(Filter):
+    """A text that comes with a link; nobody types it."""
 
     kind = "hidden"
+
+
+class Belongs(Hidden):
+    """A row of another table that is reached by a link, not chosen from a list."""
 
     def clause(self, table: Table, given: str) -> ColumnElement[bool]:
         """Match the id."""

@@ -59,7 +59,7 @@ class ListView(TableView):
         """Return what the address of a list asks for."""
         clauses, ignored = filters.read(self.narrowed_by, self.table, args.extra_args)
         self._template_args.setdefault("ignored", []).extend(ignored)
-        found = listing.searching(self.table, self.searched, args.search or "")
+        found = self.searching(args.search or "")
         asked = [name for name in (*columns, *self.more_columns) if name in self.table.c]
         return listing.Wanted(
             table=self.table,

@@ -4,6 +4,7 @@ from flask_admin.base import BaseView
 from flask_babel import lazy_gettext as _l
 
 from admin.views import (
+    audit,
     callbacks,
     deliveries,
     history,
@@ -17,6 +18,7 @@ from admin.views import (
 def every_view() -> list[BaseView]:
     """Build each page once."""
     work, settings, operation = _l("Invoices"), _l("Partners"), _l("Operation")
+    staff = _l("Staff")
     return [
         invoices.Invoices(_l("Invoices"), "invoice", work),
         deliveries.Deliveries(_l("Deliveries"), "delivery", work),
@@ -26,4 +28,5 @@ def every_view() -> list[BaseView]:
         partners.Sources(_l("Sources"), "source", settings),
         partners.Providers(_l("Providers"), "provider", settings),
         schedules.Schedules(_l("Schedule"), "schedule", operation),
+        audit.Audit(_l("Audit"), "audit", staff),
     ]

@@ -58,11 +58,12 @@ def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
     if wanted.until is not None:
         conditions.append(columns.id < first_id_of(wanted.until))
     if wanted.text:
-        conditions.append(_mentions(wanted.text))
+        conditions.append(mentions(wanted.text))
     return conditions
 
 
-def _mentions(text: str) -> ColumnElement[bool]:
+def mentions(text: str) -> ColumnElement[bool]:
+    """Return what entries fulfil in which `text` stands, as `Filter` says it."""
     columns = ENTRIES.c
     written = json.dumps(text)[1:-1]  # as it stands in the JSON of before and after
     return or_(
