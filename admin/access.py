@@ -1,9 +1,10 @@
 """Who may open which page: every view, form, action and lookup is asked here, on the server."""
 
-from flask import abort, current_app, g, request
+from flask import abort, current_app, request
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
+from core import actor
 from core.people import guards
 from core.people.roles import Role, may
 
@@ -53,4 +54,4 @@ def is_fragment() -> bool:
 
 def who() -> str:
     """Return how histories name the person at the screen."""
-    return str(g.get("kuvert_who") or current_user.email)
+    return actor.current()

@@ -13,6 +13,7 @@ from wtforms import HiddenField
 
 from admin.access import Role
 from admin.forms import AdminForm, TextField
+from core.actor import because
 from core.db import fresh_trial, fresh_unit_of_work
 from core.errors import KuvertError
 
@@ -82,7 +83,7 @@ def carry_out(act: Act, rows: Sequence[tuple[UUID, str]], form: ActForm) -> Outc
     outcome = Outcome()
     for key, name in rows:
         try:
-            with fresh_unit_of_work() as connection:
+            with because(form.why()), fresh_unit_of_work() as connection:
                 act.run(connection, key, form)
         except KuvertError as error:
             outcome.refused.append((name, error.detail))

@@ -58,9 +58,10 @@ class AdminForm(FlaskForm):
         self.conflict: KuvertError | None = None
         super().__init__(formdata=formdata, obj=obj, prefix=prefix, **kwargs)
 
-    def words(self, *names: str) -> dict[str, Any]:
-        """Return the values of the fields called `names`."""
-        return {name: self[name].data for name in names}
+    def why(self) -> str | None:
+        """Return the reason that was given, where the form asks for one."""
+        field = self._fields.get("reason") or self._fields.get("comment")
+        return field.data if field is not None else None
 
 
 class VersionedForm(AdminForm):

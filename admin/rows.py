@@ -14,6 +14,7 @@ from admin.access import is_fragment
 from admin.acts import ActForm
 from admin.forms import AdminForm, VersionedForm
 from admin.lists import ListView
+from core.actor import because
 from core.db import fresh_unit_of_work, reading
 from core.errors import ConflictError, KuvertError
 
@@ -74,7 +75,7 @@ class RowView(ListView):
     def _attempt(self, form: AdminForm, work: Any) -> Any:
         """Do `work` in a transaction; what the service refuses goes to the fields it names."""
         try:
-            with fresh_unit_of_work() as connection:
+            with because(form.why()), fresh_unit_of_work() as connection:
                 return work(connection)
         except ConflictError as error:
             if isinstance(form, VersionedForm):
