@@ -75,12 +75,11 @@ def made() -> str:
 
 def weakness(password: str, email: str) -> str | None:
     """Say why `password` is refused for the account `email`; None when it is not."""
-    password = normal(password)
-    plain = password.lower()
-    if len(password) < SHORTEST:
-        return f"Use at least {SHORTEST} characters; a few words in a row are easy to remember"
     if len(password) > LONGEST:
         return f"Use at most {LONGEST} characters"
+    plain = normal(password).lower()
+    if len(plain) < SHORTEST:
+        return f"Use at least {SHORTEST} characters; a few words in a row are easy to remember"
     if len(set(plain)) < FEWEST_DIFFERENT or _is_repeated(plain):
         return "This repeats itself too much to be a password"
     if any(part in plain for part in _parts_of(email)):
