@@ -5,6 +5,7 @@ from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
 from core import actor
+from core.editing import By
 from core.people import guards
 from core.people.roles import Role, may
 
@@ -55,3 +56,8 @@ def is_fragment() -> bool:
 def who() -> str:
     """Return how histories name the person at the screen."""
     return actor.current()
+
+
+def by(comment: str | None = None) -> By:
+    """Return who changes something, and why, as services take it."""
+    return By(who(), comment)

@@ -13,6 +13,7 @@ from wtforms import HiddenField
 
 from admin.access import Role
 from admin.forms import AdminForm, TextField
+from admin.reports import Report
 from core.actor import because
 from core.db import fresh_trial, fresh_unit_of_work
 from core.errors import KuvertError
@@ -50,10 +51,11 @@ class Act:
     """One verb of a list.
 
     `run` does it to one row in the transaction it is given, and may raise a KuvertError, which is
-    shown beside the row. `fits` tells for which rows it is offered. `question` is what the dialog
-    asks. `counts` names the column whose values the dialog counts. `foresee` says what would
-    become of a row, on a connection whose changes are rolled back. With `needs_fresh` the person
-    proves first who they are, unless they have lately.
+    shown beside the row. A Report that it returns is shown; a function that it returns is called
+    once the transaction has ended, as nobody outside may be called before. `fits` tells for which
+    rows it is offered. `question` is what the dialog asks. `counts` names the column whose values
+    the dialog counts. `foresee` says what would become of a row, on a connection whose changes are
+    rolled back. With `needs_fresh` the person proves first who they are, unless they have lately.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Outcome:
 
     done: int = 0
     refused: list[tuple[str, str]] = field(default_factory=list)
+    reports: list[Report] = field(default_factory=list)
 
 
 def carry_out(act: Act, rows: Sequence[tuple[UUID, str]], form: ActForm) -> Outcome:
@@ -83,13 +86,20 @@ def carry_out(act: Act, rows: Sequence[tuple[UUID, str]], form: ActForm) -> Outc
     outcome = Outcome()
     for key, name in rows:
         try:
-            with because(form.why()), fresh_unit_of_work() as connection:
-                act.run(connection, key, form)
+            result = _run(act, key, form)
         except KuvertError as error:
             outcome.refused.append((name, error.detail))
         else:
             outcome.done += 1
+            if isinstance(result, Report):
+                outcome.reports.append(result)
     return outcome
+
+
+def _run(act: Act, key: UUID, form: ActForm) -> object:
+    with because(form.why()), fresh_unit_of_work() as connection:
+        result = act.run(connection, key, form)
+    return result() if callable(result) else result
 
 
 def foreseen(act: Act, rows: Sequence[tuple[UUID, str]]) -> list[tuple[str, str]]:

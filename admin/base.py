@@ -17,6 +17,7 @@ from admin.acts import Act
 from admin.forms import AdminForm
 from admin.labels import label
 from admin.references import REFERENCES
+from admin.reports import Made
 from core import secret_columns
 from core.db import reading
 from core.models import Base
@@ -63,6 +64,7 @@ class TableView(BaseModelView):
     create_template = "kuvert/admin/form.html"
     edit_template = "kuvert/admin/form.html"
     confirm_template = "kuvert/admin/confirm.html"
+    report_template = "kuvert/admin/report.html"
     can_view_details = True
     can_export = True
     can_set_page_size = True
@@ -88,8 +90,11 @@ class TableView(BaseModelView):
         self.column_formatters_detail = {**linked, **self.formats}
         super().__init__(self.model, name=name, endpoint=endpoint, category=category)
 
-    def create(self, connection: Connection, form: Any) -> UUID | None:
-        """Make a row by a service and return its id."""
+    def before(self, form: Any) -> None:
+        """Ask somebody outside about what was entered, with no transaction open."""
+
+    def create(self, connection: Connection, form: Any) -> UUID | Made:
+        """Make a row by a service; return its id, or that and what is shown of it this once."""
         raise NotImplementedError
 
     def change(self, connection: Connection, row: Row[Any], form: Any) -> object:
@@ -102,6 +107,10 @@ class TableView(BaseModelView):
 
     def is_removable(self, row: Row[Any]) -> bool:  # noqa: ARG002
         """Tell whether a row can be removed at all; the page offers it only then."""
+        return True
+
+    def is_editable(self, row: Row[Any]) -> bool:  # noqa: ARG002
+        """Tell whether a row can be changed at all, or stays as it is now."""
         return True
 
     def clauses(self) -> list[Any]:
@@ -117,7 +126,11 @@ class TableView(BaseModelView):
         return {}
 
     def about(self, connection: Connection, row: Row[Any]) -> dict[str, Any]:  # noqa: ARG002
-        """Return what the page of one row shows beside its columns, for its template."""
+        """Return what the page of one row shows beside its columns, for its template.
+
+        Every page knows `badge` (beside its title), `notes` (kind and sentence, above all),
+        `facts` (words and values, after the columns) and `related` (tables, at the end).
+        """
         return {}
 
     @property
@@ -228,7 +241,7 @@ class TableView(BaseModelView):
         except (ValueError, IndexError):
             abort(404)
         names = dict.fromkeys(
-            ["id", *self.column_details_list, *self.more_columns, self.title_column]
+            ["id", "version", *self.column_details_list, *self.more_columns, self.title_column]
         )
         columns = [self.table.c[name] for name in names if name in self.table.c]
         with reading() as connection:
@@ -272,6 +285,4 @@ def _reference(view: TableView, context: object, row: Row[Any], name: str) -> Ma
         return cells.NOTHING
     reference = view.references[name]
     shown = listing.name_of(reference, value, listing.names_here())
-    return Markup('<a href="{}">{}</a>').format(
-        view.get_url(f"{reference.endpoint}.details_view", id=value), shown
-    )
+    return cells.link(view.get_url(f"{reference.endpoint}.details_view", id=value), shown)

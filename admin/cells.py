@@ -153,6 +153,11 @@ def excerpt(view: object, context: object, row: Row[Any], name: str) -> Markup |
     return text if len(text) <= EXCERPT else text[: EXCERPT - 1] + "…"
 
 
+def link(url: str, words: object) -> Markup:
+    """Show words that lead to a page."""
+    return Markup('<a href="{}">{}</a>').format(url, words)
+
+
 def plain(value: object) -> Markup | str:
     """Show a value that no formatter was written for."""
     if value is None or value == "":

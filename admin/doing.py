@@ -48,8 +48,9 @@ class ActView(RowView):
         is_confirmed = request.form.get("confirmed") == "yes"
         if not is_confirmed or not form.validate():
             return self._ask(act, rows, form, back)
-        _tell(carry_out(act, self._named(rows), form))
-        return redirect(back)
+        outcome = carry_out(act, self._named(rows), form)
+        _tell(outcome)
+        return self.show_reports(outcome.reports, back) if outcome.reports else redirect(back)
 
     def _named(self, rows: list[Row[Any]]) -> list[tuple[UUID, str]]:
         return [(row.id, self.called(row)) for row in rows]
@@ -103,8 +104,8 @@ def _too_few_or_many(act: Act, count: int) -> str | None:
 
 
 def _tell(outcome: Outcome) -> None:
-    """Say what an act did."""
-    if outcome.done:
+    """Say what an act did; a report says so itself."""
+    if outcome.done > len(outcome.reports):
         flash(ngettext("Done for %(num)s row.", "Done for %(num)s rows.", outcome.done), "success")
     for name, why in outcome.refused[:10]:
         flash(f"{name}: {why}", "danger")

@@ -4,16 +4,32 @@ import json
 from collections.abc import Callable, Iterable
 from decimal import Decimal, InvalidOperation
 from typing import Any
+from uuid import UUID
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from flask_wtf.form import _Auto
-from wtforms import Field, HiddenField, IntegerField, StringField, TextAreaField, ValidationError
+from sqlalchemy import select
+from wtforms import (
+    Field,
+    HiddenField,
+    IntegerField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+    TextAreaField,
+    ValidationError,
+)
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length
+from wtforms.widgets import CheckboxInput, DateTimeLocalInput
 
+from admin.cells import zone
+from core.db import reading
 from core.errors import KuvertError
+from core.models import Base
+from core.schedules.timing import read_time
 
 LONGEST_INTEGER = 9
 Filter = Callable[[Any], Any]
@@ -93,6 +109,59 @@ class LinesField(TextAreaField):
         """Read the lines; empty ones are no items."""
         text = str(valuelist[0]) if valuelist else ""
         self.data = [line.strip() for line in text.splitlines() if line.strip()]
+
+
+class RowField(SelectField):
+    """A row of another table, which is small enough for a list, by what it is called.
+
+    `empty` says what it means to choose none.
+    """
+
+    def __init__(
+        self, label: Any, model: type[Base], shown: str, empty: Any, **kwargs: Any
+    ) -> None:
+        self._table, self._shown, self._empty = model.__table__, shown, empty
+        super().__init__(label, coerce=_id_or_none, choices=self._read_choices, **kwargs)
+
+    def _read_choices(self) -> list[SelectChoice]:
+        shown = self._table.c[self._shown]
+        with reading() as connection:
+            rows = list(connection.execute(select(self._table.c.id, shown).order_by(shown)))
+        return options([("", self._empty), *((str(key), str(name)) for key, name in rows)])
+
+
+def _id_or_none(value: Any) -> UUID | None:
+    return value if isinstance(value, UUID) or value is None else UUID(value) if value else None
+
+
+class TicksField(SelectMultipleField):
+    """Several of a few words, as boxes to tick."""
+
+    option_widget = CheckboxInput()
+
+
+class LocalTimeField(StringField):
+    """A date and a time of day in the desk's zone; None when empty."""
+
+    widget = DateTimeLocalInput()
+
+    def _value(self) -> str:
+        if self.raw_data:
+            return str(self.raw_data[0])
+        return f"{self.data.astimezone(zone()):%Y-%m-%dT%H:%M}" if self.data else ""
+
+    def process_formdata(self, valuelist: list[Any]) -> None:
+        """Read the time.
+
+        Raises:
+            ValueError: it is none, or there is no such time in the zone that day.
+        """
+        text = str(valuelist[0]).strip() if valuelist else ""
+        self.data: Any = None
+        try:
+            self.data = read_time(self.name, text, zone()) if text else None
+        except KuvertError as error:
+            raise ValueError(error.detail) from None
 
 
 class WholeNumberField(IntegerField):

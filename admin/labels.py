@@ -66,6 +66,7 @@ LABELS: dict[str, LazyString] = {
     "password_changed_at": _l("Password changed"),
     "pause_reason": _l("Why it is paused"),
     "payable_amount": _l("To pay"),
+    "prefix": _l("Prefix"),
     "provider_id": _l("Provider"),
     "provider_reference": _l("Provider's reference"),
     "provider_status": _l("Provider's word"),

@@ -57,6 +57,15 @@ class Wanted:
         return list(connection.execute(self.query().limit(size).offset(number * size)))
 
 
+def counted(
+    connection: Connection, table: Table, equal: dict[str, object], *more: ColumnElement[bool]
+) -> str:
+    """Count the rows whose columns have these values, for people: beyond LARGEST_COUNT roughly."""
+    same = [table.c[name] == value for name, value in equal.items()]
+    count = Wanted(table=table, columns=("id",), clauses=(*same, *more)).count(connection)
+    return f"{count:,}" if count <= LARGEST_COUNT else f"> {LARGEST_COUNT:,}"
+
+
 def searching(table: Table, names: Sequence[str], words: str) -> list[ColumnElement[bool]]:
     """Return the clauses of a search: `words` are in one of the columns, or are the id itself."""
     text = words.replace("\x00", "").strip()[:LONGEST_SEARCH]

@@ -1,22 +1,26 @@
 """One row: its page, its forms, and taking it away, all through services."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
+from uuid import UUID
 
-from flask import Response, flash, make_response, redirect, request
+from flask import Response, abort, flash, make_response, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
-from flask_admin.helpers import get_redirect_target
+from flask_admin.helpers import is_safe_url
 from flask_babel import gettext as _
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
+from wtforms import SelectField
 
 from admin import cells
 from admin.access import is_fragment
 from admin.acts import ActForm
 from admin.forms import AdminForm, VersionedForm
 from admin.lists import ListView
+from admin.reports import Made, Report
 from core.actor import because
-from core.db import fresh_unit_of_work, reading
-from core.errors import ConflictError, KuvertError
+from core.db import fresh_unit_of_work, let_go, reading
+from core.errors import ChangedError, KuvertError
 
 
 class RowView(ListView):
@@ -41,7 +45,7 @@ class RowView(ListView):
             ],
             get_value=self.get_detail_value,
             offered=[act for act in self.offered() if act.fits(row)],
-            return_url=get_redirect_target() or self.get_url(".index_view"),
+            return_url=self._back(),
             **about,
         )
 
@@ -50,38 +54,75 @@ class RowView(ListView):
         """Add a row."""
         form = self.create_form()
         if request.method == "POST" and form.validate():
-            key = self._attempt(form, lambda connection: self.create(connection, form))
-            if key is not None:
+            made = self._attempt(
+                form, lambda connection: self.create(connection, form), self.before
+            )
+            if isinstance(made, Made):
+                return self.show_reports([made.report], self._page_of(made.id))
+            if made is not None:
                 flash(_("Added."), "success")
-                return redirect(self.get_url(".details_view", id=key))
+                return redirect(self._page_of(made))
         return self._form_page(self.create_template, form, None)
+
+    def create_form(self, obj: Any = None) -> AdminForm:
+        """Return an empty form; a link may bring values for it."""
+        form: AdminForm = super().create_form(obj)
+        if request.method == "GET":
+            for name in form.data.keys() & request.args.keys() - {"url", "csrf_token"}:
+                form[name].process(request.args)
+        return form
+
+    def show_reports(self, reports: Sequence[Report], back: str) -> Response:
+        """Show what came of something; in the dialog, where that asked for it.
+
+        The page takes the address that it leads on to, so that a reload does nothing again.
+        """
+        page = self.render(
+            self.report_template, reports=reports, return_url=back, is_fragment=is_fragment()
+        )
+        return make_response(page)
+
+    def _page_of(self, key: UUID) -> str:
+        return self.get_url(".details_view", id=key)
+
+    def _back(self) -> str:
+        # Of the address alone: forms may have a field of that name.
+        given = request.args.get("url", "")
+        return given if given and is_safe_url(given) else self.get_url(".index_view")
 
     @expose("/edit/", methods=("GET", "POST"))
     def edit_view(self) -> ResponseReturnValue:
         """Change a row; of two who change it at once, the second is shown both versions."""
         row = self.get_one(request.args.get("id", ""))
+        if not self.is_editable(row):
+            abort(409, _("%(name)s cannot be changed any more", name=self.called(row)))
         form = self.edit_form(obj=row)
         if request.method == "POST" and form.validate():
             done = self._attempt(
-                form, lambda connection: self.change(connection, row, form) or True
+                form, lambda connection: self.change(connection, row, form) or True, self.before
             )
             if done is not None:
                 flash(_("Saved."), "success")
-                return redirect(self.get_url(".details_view", id=row.id))
+                return redirect(self._page_of(row.id))
             if form.conflict is not None:
                 row = self.get_one(str(row.id))
         return self._form_page(self.edit_template, form, row)
 
-    def _attempt(self, form: AdminForm, work: Any) -> Any:
+    def _attempt(
+        self,
+        form: AdminForm,
+        work: Callable[[Connection], Any],
+        before: Callable[[AdminForm], object] | None = None,
+    ) -> Any:
         """Do `work` in a transaction; what the service refuses goes to the fields it names."""
         try:
+            if before is not None:
+                let_go()
+                before(form)
             with because(form.why()), fresh_unit_of_work() as connection:
                 return work(connection)
-        except ConflictError as error:
-            if isinstance(form, VersionedForm):
-                form.conflict = error
-            else:
-                form.form_errors.append(error.detail)
+        except ChangedError as error:
+            form.conflict = error
         except KuvertError as error:
             spread(error, form)
         return None
@@ -98,7 +139,7 @@ class RowView(ListView):
             row=row,
             called=self.called(row) if row is not None else "",
             theirs=theirs,
-            return_url=get_redirect_target() or self.get_url(".index_view"),
+            return_url=self._back(),
         )
         # 200, as Flask-Admin has it: browsers report a page with 422 as one that failed.
         return make_response(page)
@@ -107,7 +148,7 @@ class RowView(ListView):
         """Return the fields whose stored value is not the one in the form: stored, ours."""
         mapping = row._mapping
         return {
-            str(field.label.text): (cells.plain(mapping[field.name]), cells.plain(field.data))
+            str(field.label.text): (shown(field, mapping[field.name]), shown(field, field.data))
             for field in form
             if field.name in mapping
             and field.name != "version"
@@ -141,6 +182,13 @@ class RowView(ListView):
         if not form.errors:
             flash(_("Removed: %(name)s", name=self.called(row)), "success")
         return redirect(self.get_url(".index_view"))
+
+
+def shown(field: Any, value: Any) -> Any:
+    """Show a value of a field: what was chosen by its words."""
+    if not isinstance(field, SelectField):
+        return cells.plain(value)
+    return next((one.label for one in field.choices if field.coerce(one.value) == value), value)
 
 
 def spread(error: KuvertError, form: AdminForm) -> None:

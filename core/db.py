@@ -112,9 +112,14 @@ def fresh_unit_of_work() -> Iterator[Connection]:
     Its reading transaction ends first: a snapshot of then could not see what others have
     written since, and SQLite could not turn it into one that writes.
     """
-    db.session.rollback()
+    let_go()
     with unit_of_work() as connection:
         yield connection
+
+
+def let_go() -> None:
+    """End the reading transaction of the session, as before somebody outside is called."""
+    db.session.rollback()
 
 
 def insist(work: Callable[[Connection], Done], waits: Sequence[float] = BRIEFLY) -> Done:

@@ -225,4 +225,5 @@ def _check_source(connection: Connection, source_id: UUID, environment: str) -> 
     if own is None:
         raise NotFoundError("No such source")
     if own == Environment.TEST and environment == Environment.LIVE:
-        raise ConflictError("The source is a test source: its keys are test keys")
+        message = "The source is a test source: its keys are test keys"
+        raise ConflictError(message, findings=[Finding("/environment", "environment", message)])

@@ -67,7 +67,7 @@ def edit_source(
     try:
         return editing.save(connection, SOURCE_BOOK, old, new, by)
     except IntegrityError as error:
-        raise ConflictError(f"There is a source {new['name']} already") from error
+        raise setup.name_taken(new["name"]) from error
 
 
 def disable_source(connection: Connection, name: str, by: By) -> None:

@@ -80,8 +80,14 @@ def add_source(
     try:
         connection.execute(insert(SOURCES).values(row))
     except IntegrityError as error:
-        raise ConflictError(f"There is a source {name} already") from error
+        raise name_taken(name) from error
     return new
+
+
+def name_taken(name: str) -> ConflictError:
+    """Return what is said of a source's name that another has."""
+    message = f"There is a source {name} already"
+    return ConflictError(message, findings=[Finding("/name", "unique", message)])
 
 
 def check_source_name(name: str) -> None:
@@ -132,7 +138,9 @@ def add_provider(connection: Connection, new: NewProvider, *, settings: Settings
     try:
         connection.execute(insert(PROVIDERS).values(row))
     except IntegrityError as error:
-        raise ConflictError(f"There is a provider {new.code} already") from error
+        message = f"There is a provider {new.code} already"
+        finding = Finding("/code", "unique", message)
+        raise ConflictError(message, findings=[finding]) from error
     for hook in provider_added:
         hook(connection, row["id"])
     return UUID(str(row["id"]))

@@ -9,24 +9,27 @@ from admin.views import (
     deliveries,
     history,
     invoices,
+    keys,
     partners,
     reports,
     schedules,
+    sources,
 )
 
 
 def every_view() -> list[BaseView]:
     """Build each page once."""
-    work, settings, operation = _l("Invoices"), _l("Partners"), _l("Operation")
-    staff = _l("Staff")
+    work, operation, staff = _l("Invoices"), _l("Operation"), _l("Staff")
+    billing, delivery = _l("Billing systems"), _l("Providers")
     return [
         invoices.Invoices(_l("Invoices"), "invoice", work),
         deliveries.Deliveries(_l("Deliveries"), "delivery", work),
         callbacks.Callbacks(_l("Callbacks"), "callback", work),
         history.StatusEvents(_l("Status events"), "status_event", work),
         reports.Reports(_l("Reports"), "report", work),
-        partners.Sources(_l("Sources"), "source", settings),
-        partners.Providers(_l("Providers"), "provider", settings),
+        sources.Sources(_l("Sources"), "source", billing),
+        keys.ApiKeys(_l("API keys"), "api_key", billing),
+        partners.Providers(_l("Providers"), "provider", delivery),
         schedules.Schedules(_l("Schedule"), "schedule", operation),
         audit.Audit(_l("Audit"), "audit", staff),
     ]

@@ -15,9 +15,15 @@ document.addEventListener("click", (event) => {
 	}
 	const copy = event.target.closest("[data-copy]");
 	if (copy) {
-		navigator.clipboard.writeText(copy.dataset.copy).then(() => { copy.textContent = copy.dataset.done; });
+		// Over plain HTTP there is no clipboard: the text is marked, to be copied by hand.
+		if (navigator.clipboard) navigator.clipboard.writeText(copy.dataset.copy).then(() => { copy.textContent = copy.dataset.done; });
+		else getSelection().selectAllChildren(copy.previousElementSibling);
 	}
 });
+
+// What a page shows this once is gone with a reload, which opens the page that it leads on to.
+const once = document.querySelector("[data-address]");
+if (once) history.replaceState(null, "", once.dataset.address);
 
 document.addEventListener("change", (event) => {
 	if (event.target.matches("[data-all]")) {
