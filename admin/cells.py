@@ -114,9 +114,19 @@ def money(view: object, context: object, row: Row[Any], name: str) -> Markup:  #
     return Markup('<span class="money">{}</span>').format(text)
 
 
-GOOD = frozenset({"delivered", "active", "applied", "done", "live"})
+GOOD = frozenset({"delivered", "active", "applied", "done", "live", "alive", "accepted"})
 BAD = frozenset(
-    {"undeliverable", "failed", "exhausted", "conflict", "unparsable", "missed", "broken"}
+    {
+        "undeliverable",
+        "failed",
+        "exhausted",
+        "conflict",
+        "unparsable",
+        "missed",
+        "broken",
+        "gone",
+        "refused",
+    }
 )
 ODD = frozenset(
     {"unknown", "held", "unmapped", "orphan", "disabled", "parked", "paused", "draining", "skipped"}

@@ -2,10 +2,25 @@
 
 from typing import Any
 
+from flask import current_app
 from flask.typing import ResponseReturnValue
 from flask_admin import AdminIndexView, expose
+from sqlalchemy import Connection, select
 
 from admin.access import Role, holds, refusal
+from core import heartbeats
+from core.db import database_time, reading
+from core.depths import Depth, depths
+from core.errors import UnavailableError
+from core.schedules import queries as schedule
+from invoices import board
+from invoices.models import Provider, ProviderState
+from status.models import Status
+
+PROVIDERS = Provider.__table__
+
+NEEDS_SOMEBODY = (Status.UNKNOWN, Status.HELD, Status.FAILED, Status.UNDELIVERABLE)
+"""Where nothing happens unless a person does something."""
 
 
 class Home(AdminIndexView):
@@ -18,7 +33,41 @@ class Home(AdminIndexView):
     def _handle_view(self, name: str, **kwargs: Any) -> ResponseReturnValue | None:  # noqa: ARG002
         return refusal(Role.VIEWER)
 
+    def _run_view(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
+        # Flask-Admin tries again after a TypeError, which would hide ours.
+        return fn(self, *args, **kwargs)
+
     @expose("/")
     def index(self) -> str:
         """Show the start page."""
-        return self.render("kuvert/admin/home.html")
+        with reading() as connection:
+            workers = heartbeats.workers(connection, database_time(connection))
+            shown = {
+                "counts": board.counts(connection),
+                "oldest": {item.status: item for item in board.oldest(connection)},
+                "money": board.undelivered(connection),
+                "workers": workers,
+                "unserved": heartbeats.unserved(workers),
+                "beat": schedule.beat_status(connection),
+                "alarms": [line for line in schedule.lines(connection) if line.alarm or line.error],
+                "providers": _odd_providers(connection),
+            }
+        return self.render(
+            "kuvert/admin/home.html", needs_somebody=NEEDS_SOMEBODY, depths=_depths(), **shown
+        )
+
+
+def _odd_providers(connection: Connection) -> list[Any]:
+    """Return the providers that are given no work, or have an alarm."""
+    columns = PROVIDERS.c
+    shown = (columns.id, columns.code, columns.state, columns.state_reason, columns.alarm)
+    is_odd = (columns.state != ProviderState.ACTIVE) | columns.alarm.is_not(None)
+    return list(connection.execute(select(*shown).where(is_odd).order_by(columns.code)))
+
+
+def _depths() -> list[Depth] | None:
+    """Return how much waits in each queue; None when the broker does not answer."""
+    try:
+        return depths(current_app.extensions["celery"])
+    except UnavailableError:
+        return None

@@ -11,11 +11,12 @@ from sqlalchemy import Connection, Row, select
 from wtforms import BooleanField, SelectField
 from wtforms.validators import DataRequired
 
-from admin import cells, filters
+from admin import cells, filters, timeline
 from admin.access import Role, who
 from admin.acts import Act, ActForm
 from admin.forms import TextField, words_of
 from admin.view import DeskView
+from callbacks.timeline import timeline as read_timeline
 from core.db import reading
 from invoices.models import Document, Invoice, Provider, Source
 from invoices.services import actions
@@ -204,10 +205,13 @@ class Invoices(DeskView):
     details_template = "kuvert/admin/invoice.html"
 
     def about(self, connection: Connection, row: Row[Any]) -> dict[str, Any]:
-        """Return the documents of an invoice."""
+        """Return the documents of an invoice, and all that happened to it."""
         columns = (DOCUMENTS.c.role, DOCUMENTS.c.media_type, DOCUMENTS.c.size, DOCUMENTS.c.sha256)
         statement = select(*columns).where(DOCUMENTS.c.invoice_id == row.id)
-        return {"documents": list(connection.execute(statement))}
+        return {
+            "documents": list(connection.execute(statement)),
+            "timeline": timeline.lines(read_timeline(connection, row.id)),
+        }
 
     @expose("/document/")
     def document_view(self) -> Response:
