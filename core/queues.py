@@ -19,6 +19,8 @@ class TaskName(StrEnum):
     CREATED_STATUS = "tasks.createdStatus"
     CHECK_EMAIL_INBOX = "tasks.checkEmailInbox"
     GET_TOTAL_INVOICES = "tasks.getTotalInvoices"
+    GET_BULK_ACTS = "tasks.getBulkActs"
+    ACT_IN_BULK = "tasks.actInBulk"
 
 
 QUEUE_OF = {
@@ -30,13 +32,15 @@ QUEUE_OF = {
     TaskName.CREATED_STATUS: "invoicestatus",
     TaskName.CHECK_EMAIL_INBOX: "getemail",
     TaskName.GET_TOTAL_INVOICES: "gettotalinvoices",
+    TaskName.GET_BULK_ACTS: "getbulk",
+    TaskName.ACT_IN_BULK: "bulk",
 }
 """The one table of routes."""
 
 BROKER_ERRORS = (KombuError, AMQPError, OSError)
 """What a broker that is away, blocked or set up otherwise makes of a publish."""
 
-WORK = ("jobs", "callback", "invoicestatus")
+WORK = ("jobs", "callback", "invoicestatus", "bulk")
 """Queues of ids: nothing may be dropped, what cannot be run is dead-lettered."""
 
 SIGNALS = tuple(sorted(set(QUEUE_OF.values()) - set(WORK)))

@@ -14,4 +14,5 @@ def init_app(app: "Flask") -> None:
 
     access.register(authenticate)
     pump.register(tasks.DELIVERIES)
+    pump.register(tasks.BULK_ACTS)
     app.register_blueprint(routes.bp)

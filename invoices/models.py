@@ -315,3 +315,55 @@ class Report(Base):
     payable_amount: Mapped[Decimal]
     tax_amount: Mapped[Decimal]
     computed_at: Mapped[datetime]
+
+
+class BulkState(StrEnum):
+    """Where a bulk act stands. `stopped`: somebody ended it; what was done stays done."""
+
+    RUNNING = "running"
+    DONE = "done"
+    STOPPED = "stopped"
+
+
+class BulkAct(Base):
+    """One verb for many invoices, asked for once: `nonce` is that of the form.
+
+    `options` are those of the verb (`provider`, `to`). `due_at` is when a worker goes on with it.
+    """
+
+    __tablename__ = "bulk_acts"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    nonce: Mapped[str] = mapped_column(String(64), unique=True)
+    verb: Mapped[str] = mapped_column(String(20))
+    reason: Mapped[str] = mapped_column(String(500))
+    actor: Mapped[str] = mapped_column(String(200))
+    is_confirmed: Mapped[bool]
+    options: Mapped[dict[str, str]]
+    state: Mapped[str] = mapped_column(String(20))
+    total: Mapped[int]
+    done_count: Mapped[int]
+    refused_count: Mapped[int]
+    due_at: Mapped[datetime | None] = mapped_column(index=True)
+    lease_token: Mapped[UUID | None]
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+
+class BulkOutcome(StrEnum):
+    """What became of one invoice of a bulk act."""
+
+    DONE = "done"
+    REFUSED = "refused"
+
+
+class BulkItem(Base):
+    """One invoice of a bulk act; `outcome` NULL: its turn has not come. `detail`: why refused."""
+
+    __tablename__ = "bulk_items"
+
+    bulk_id: Mapped[UUID] = mapped_column(Uuid(), ForeignKey("bulk_acts.id"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    invoice_id: Mapped[UUID] = mapped_column(Uuid(), ForeignKey("invoices.id"))
+    outcome: Mapped[str | None] = mapped_column(String(20))
+    detail: Mapped[str | None] = mapped_column(String(500))

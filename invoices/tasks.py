@@ -9,7 +9,7 @@ from core.queues import TaskName
 from core.settings import current
 from invoices import dispatch
 from invoices.channels import registry
-from invoices.services import claims, outcomes, totals
+from invoices.services import bulk_claims, claims, outcomes, totals
 
 DELIVERIES = pump.Pump(
     pump=TaskName.GET_ACTIVE_INVOICES,
@@ -40,6 +40,30 @@ def send_invoice(token_or_id: str, ids: list[str] | None = None) -> int:
             pump.put_back(connection, claims.DELIVERIES, message.token, message.ids)
             return 0
     return dispatch.send_batch(registry.get(batch.route.channel), batch, message)
+
+
+BULK_ACTS = pump.Pump(
+    pump=TaskName.GET_BULK_ACTS,
+    work=TaskName.ACT_IN_BULK,
+    table=bulk_claims.ACTS,
+    is_due=bulk_claims.has_due,
+    claim=bulk_claims.claim,
+)
+
+
+@shared_task(name=TaskName.GET_BULK_ACTS.value)
+def get_bulk_acts() -> str:
+    """Hand out the bulk acts that somebody has asked for."""
+    return pump.run(BULK_ACTS, current_app, pump.limits(current()))
+
+
+@shared_task(name=TaskName.ACT_IN_BULK.value, soft_time_limit=300, time_limit=330)
+def act_in_bulk(token_or_id: str, ids: list[str] | None = None) -> int:
+    """Go on with bulk acts, each for a while; what is left is due again. Returns how many ended."""
+    lease = pump.limits(current()).lease
+    with unit_of_work() as connection:
+        message = pump.open_message(connection, BULK_ACTS, token_or_id, ids, lease)
+    return bulk_claims.work(message) if message else 0
 
 
 @shared_task(name=TaskName.GET_TOTAL_INVOICES.value)

@@ -1,6 +1,6 @@
 """What staff and billing systems may do to an invoice that is already here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -238,6 +238,15 @@ def _send_anew(
     ring_after_commit(TaskName.GET_ACTIVE_INVOICES)
     return delivery_id
 
+
+STATES: Mapping[str, frozenset[Status]] = {
+    "cancel": MAY_CANCEL,
+    "hold": MAY_HOLD,
+    "release": MAY_RELEASE,
+    "resend": MAY_RESEND,
+    "reconcile": MAY_RECONCILE,
+}
+"""From where each verb is allowed."""
 
 VERBS: dict[str, Callable[..., object]] = {
     "cancel": cancel,

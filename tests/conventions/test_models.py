@@ -31,6 +31,8 @@ NOT_AUDITED = {
     "documents": "immutable",
     "deliveries": "its history is status_events and attempts",
     "attempts": "a ledger",
+    "bulk_acts": "says who and why itself; the history of each invoice has it too",
+    "bulk_items": "a ledger",
     "reports": "made by the timer, and made again alike",
     "status_events": "append-only",
     "pushes": "its history is push_attempts",

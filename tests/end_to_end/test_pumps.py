@@ -19,7 +19,9 @@ from tests.support.provider import Provider
 pytestmark = pytest.mark.processes
 
 PUMP = "tasks.getActiveInvoices"
-SIGNALS = {"getinvoice", "getcallback", "getstatus", "getemail", "gettotalinvoices"}
+SIGNALS = {
+    *("getinvoice", "getcallback", "getstatus", "getemail", "gettotalinvoices", "getbulk"),
+}
 WORK = {"jobs", "callback", "invoicestatus"}
 
 
