@@ -108,7 +108,7 @@ class Sources(DeskView):
 
     def change(self, connection: Connection, row: Row[Any], form: Any) -> object:
         """Change name or provider."""
-        values = form.words("name", "provider_id")
+        values = {"name": form.name.data, "provider_id": form.provider_id.data}
         return edits.edit_source(connection, row.id, values, by(), form.shown_version())
 
     def about(self, connection: Connection, row: Row[Any]) -> dict[str, Any]:
