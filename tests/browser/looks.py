@@ -13,6 +13,7 @@ Look = Callable[[Page, str], None]
 Scheme = Literal["light", "dark"]
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 WIDE, NARROW = (1280, 860), (390, 844)
+QUALITY = 60
 GRAVE = frozenset({"serious", "critical"})
 _AXE = Axe()
 _OPTIONS = {"resultTypes": ["violations"], "elementRef": False}
@@ -59,9 +60,12 @@ def assert_good_looks(page: Page) -> None:
 def looking(folder: Path | None, kind: str) -> Look:
     """Return what looks at a page, and takes its pictures where there is a folder for them."""
 
+    taken: set[str] = set()
+
     def look(page: Page, name: str) -> None:
         assert_good_looks(page)
-        if folder is not None:
+        if folder is not None and name not in taken:
+            taken.add(name)
             take_pictures(page, folder, name, kind)
 
     return look
@@ -92,11 +96,14 @@ def size(page: Page, extent: tuple[int, int]) -> Iterator[None]:
 
 
 def _picture(page: Page, kind: str) -> bytes:
-    """Return the picture of what is in the window; Playwright itself knows no WebP."""
+    """Return the picture: of the whole page as PNG, of the window as WebP, for the gallery.
+
+    Playwright itself knows no WebP.
+    """
+    if kind == "png":
+        return page.screenshot(full_page=True)
     session = page.context.new_cdp_session(page)
-    asked: dict[str, object] = {"format": kind}
-    if kind == "webp":
-        asked["quality"] = 70
+    asked = {"format": kind, "quality": QUALITY}
     try:
         return base64.b64decode(session.send("Page.captureScreenshot", asked)["data"])
     finally:
