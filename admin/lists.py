@@ -124,7 +124,7 @@ class ListView(TableView):
         names = dict.fromkeys(
             ["id", *self.column_list, *self.column_details_list, *self.more_columns]
         )
-        return [name for name in names if name in self.table.c and name not in self.hidden]
+        return [name for name in names if name in self.table.c and name not in self.withheld]
 
 
 def _number(text: str | None) -> int | None:
