@@ -31,6 +31,7 @@ def refusal(role: Role | None) -> ResponseReturnValue | None:
         answer: ResponseReturnValue = current_app.login_manager.unauthorized()  # type: ignore[attr-defined]
         return answer
     if not may(current_user, role):
+        guards.note_refusal(current_user, role)
         abort(403, f"This needs the role {role}")
     return None
 

@@ -48,7 +48,7 @@ def turned_away(role: Role, *, fresh: bool = False) -> Response | None:
     if somebody is None:
         return _to("security.login", _("Please log in to see this page."))
     if not may(somebody, role):
-        _log_refusal(somebody, role)
+        note_refusal(somebody, role)
         raise ForbiddenError(
             _("This needs the role %(role)s; yours is %(own)s.", role=role, own=somebody.role)
         )
@@ -81,6 +81,20 @@ def is_fresh() -> bool:
     )
 
 
+def note_refusal(somebody: User, role: Role) -> None:
+    """Log who was refused what."""
+    extra = {
+        "who": somebody.email,
+        "role": somebody.role,
+        "needed": str(role),
+        "method": request.method,
+        "route": request.url_rule.rule if request.url_rule else "none",
+        "address": request.remote_addr,
+        "request_id": g.get("request_id"),
+    }
+    logger.warning("not allowed", extra=extra)
+
+
 def _to(endpoint: str, why: str) -> Response:
     """Send the browser to a page of ours, and back here afterwards."""
     if not pages.is_asked_for():
@@ -98,16 +112,3 @@ def _back() -> str:
     if from_us.netloc != request.host:
         return str(current_app.config["SECURITY_POST_LOGIN_VIEW"])
     return from_us._replace(scheme="", netloc="", fragment="").geturl()
-
-
-def _log_refusal(somebody: User, role: Role) -> None:
-    extra = {
-        "who": somebody.email,
-        "role": somebody.role,
-        "needed": str(role),
-        "method": request.method,
-        "route": request.url_rule.rule if request.url_rule else "none",
-        "address": request.remote_addr,
-        "request_id": g.get("request_id"),
-    }
-    logger.warning("not allowed", extra=extra)

@@ -59,12 +59,11 @@ def init_app(app: Flask) -> None:
     app.config.update(_session_options(settings), **_security_options(settings))
     Babel(app, default_locale="en", default_timezone=settings.timezone.key)
     csrf.init_app(app)
-    app.before_request(_prepare_form)
     security_headers.init_app(app)
     security = _security()
     security.init_app(app)
     _leave_requests_alone(app, security)
-    app.before_request(_name_actor)
+    app.before_request(_begin_page)
     user_authenticated.connect(_renew_session, app)
     flask_login.user_logged_in.connect(_name_newcomer, app)
     flask_login.user_logged_out.connect(_end_sessions, app)
@@ -191,25 +190,29 @@ def _leave_requests_alone(app: Flask, security: Security) -> None:
     security.login_manager.request_loader(lambda _: None)
 
 
+def _begin_page() -> None:
+    """Do what every page begins with; where keys count, nothing."""
+    if is_without_session(request.environ):
+        return
+    csrf.check()
+    if request.method == "POST":
+        _prepare_form()
+
+
 def _prepare_form() -> None:
     """Have a form's transaction begin as one that writes: it reads first, and then may not wait.
+
+    Histories name who sent it; a page that is only looked at needs nobody.
 
     Raises:
         MediaTypeError: it is no form; Flask-Security would also read JSON.
     """
-    if request.method != "POST" or is_without_session(request.environ):
-        return
     if request.blueprint == BLUEPRINT and request.is_json:
         raise MediaTypeError("Send a form")
     will_write()
-
-
-def _name_actor() -> None:
-    """Have histories name who changes something; a page that is only looked at needs nobody."""
-    if request.method == "POST" and not is_without_session(request.environ):
-        user = flask_login.current_user
-        if user.is_authenticated:
-            actor.act_as(user.email)
+    user = flask_login.current_user
+    if user.is_authenticated:
+        actor.act_as(user.email)
 
 
 def _name_newcomer(_: Flask, user: User, **__: object) -> None:
