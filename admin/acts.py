@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from flask_babel import LazyString
@@ -17,6 +17,9 @@ from admin.reports import Report
 from core.actor import because
 from core.db import fresh_trial, fresh_unit_of_work
 from core.errors import KuvertError
+
+Check: TypeAlias = Callable[[Connection, UUID], object]
+"""What refuses an act on a row once it is done; it is undone then."""
 
 MOST_ROWS = 5_000
 """Rows that one request may act on."""
@@ -56,6 +59,8 @@ class Act:
     rows it is offered. `question` is what the dialog asks. `counts` names the column whose values
     the dialog counts. `foresee` says what would become of a row, on a connection whose changes are
     rolled back. With `needs_fresh` the person proves first who they are, unless they have lately.
+    `counter` names a column that grows by one with the act: what was asked at one count is done at
+    that count or not at all, so that a double click is one.
     """
 
     name: str
@@ -70,6 +75,7 @@ class Act:
     counts: str | None = None
     foresee: Callable[[Connection, UUID], str] | None = None
     needs_fresh: bool = False
+    counter: str | None = None
 
 
 @dataclass
@@ -81,12 +87,20 @@ class Outcome:
     reports: list[Report] = field(default_factory=list)
 
 
-def carry_out(act: Act, rows: Sequence[tuple[UUID, str]], form: ActForm) -> Outcome:
-    """Do `act` to each row in a transaction of its own; `rows` are ids and what they are called."""
+def carry_out(
+    act: Act,
+    rows: Sequence[tuple[UUID, str]],
+    form: ActForm,
+    check: Check | None = None,
+) -> Outcome:
+    """Do `act` to each row in a transaction of its own; `rows` are ids and what they are called.
+
+    What `check` refuses afterwards is undone.
+    """
     outcome = Outcome()
     for key, name in rows:
         try:
-            result = _run(act, key, form)
+            result = _run(act, key, form, check)
         except KuvertError as error:
             outcome.refused.append((name, error.detail))
         else:
@@ -96,9 +110,11 @@ def carry_out(act: Act, rows: Sequence[tuple[UUID, str]], form: ActForm) -> Outc
     return outcome
 
 
-def _run(act: Act, key: UUID, form: ActForm) -> object:
+def _run(act: Act, key: UUID, form: ActForm, check: Check | None) -> object:
     with because(form.why()), fresh_unit_of_work() as connection:
         result = act.run(connection, key, form)
+        if check is not None:
+            check(connection, key)
     return result() if callable(result) else result
 
 

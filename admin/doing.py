@@ -1,5 +1,6 @@
 """Acts on rows that were ticked: ask first, then do it row by row and say what came of it."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from flask_admin import expose
 from flask_admin.helpers import get_redirect_target
 from flask_babel import gettext as _
 from flask_babel import ngettext
-from sqlalchemy import LargeBinary, Row, select
+from sqlalchemy import Connection, LargeBinary, Row, select
 
 from admin.access import Role, holds, is_fragment, refusal, stale
 from admin.acts import (
@@ -24,6 +25,7 @@ from admin.acts import (
 )
 from admin.rows import RowView
 from core.db import reading
+from core.errors import ConflictError
 
 
 class ActView(RowView):
@@ -48,9 +50,22 @@ class ActView(RowView):
         is_confirmed = request.form.get("confirmed") == "yes"
         if not is_confirmed or not form.validate():
             return self._ask(act, rows, form, back)
-        outcome = carry_out(act, self._named(rows), form)
+        check = self._counted_on(act.counter) if act.counter else None
+        outcome = carry_out(act, self._named(rows), form, check)
         _tell(outcome)
         return self.show_reports(outcome.reports, back) if outcome.reports else redirect(back)
+
+    def _counted_on(self, counter: str) -> Callable[[Connection, UUID], None]:
+        """Return what refuses a row that has moved between the question and the answer."""
+        seen = dict(zip(request.form.getlist("rowid"), request.form.getlist("seen"), strict=False))
+
+        def check(connection: Connection, key: UUID) -> None:
+            columns = self.table.c
+            before = select(columns[counter] - 1).where(columns.id == key)
+            if str(key) in seen and seen[str(key)] != str(connection.scalar(before)):
+                raise ConflictError(_("it has changed since you were asked; look at it again"))
+
+        return check
 
     def _named(self, rows: list[Row[Any]]) -> list[tuple[UUID, str]]:
         return [(row.id, self.called(row)) for row in rows]
@@ -78,7 +93,12 @@ class ActView(RowView):
             title=act.label,
             question=act.question,
             target=self.get_url(".action_view"),
-            fields={"action": [act.name], "rowid": [str(row.id) for row in rows], "url": [back]},
+            fields={
+                "action": [act.name],
+                "rowid": [str(row.id) for row in rows],
+                "seen": [str(row._mapping[act.counter]) for row in rows] if act.counter else [],
+                "url": [back],
+            },
             button=act.label,
             is_dangerous=act.is_dangerous,
             counts=counted(act, rows),

@@ -1,13 +1,16 @@
 """Forms of staff: a written list of fields each, CSRF by Flask-WTF, and who else has changed it."""
 
 import json
+import logging
 from collections.abc import Callable, Iterable
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
 
+from flask import request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from flask_security import current_user
 from flask_wtf import FlaskForm
 from flask_wtf.form import _Auto
 from sqlalchemy import select
@@ -31,7 +34,12 @@ from core.errors import KuvertError
 from core.models import Base
 from core.schedules.timing import read_time
 
+logger = logging.getLogger("kuvert.access")
+
 LONGEST_INTEGER = 9
+_SENT = frozenset({"action", "rowid", "id", "confirmed", "seen", "url", "csrf_token"})
+"""What is sent beside the fields of a form."""
+
 Filter = Callable[[Any], Any]
 
 
@@ -78,6 +86,22 @@ class AdminForm(FlaskForm):
         """Return the reason that was given, where the form asks for one."""
         field = self._fields.get("reason") or self._fields.get("comment")
         return field.data if field is not None else None
+
+    def words(self, *names: str) -> dict[str, Any]:
+        """Return the values of the fields called `names`."""
+        return {name: self[name].data for name in names}
+
+    def validate(self, *args: Any, **kwargs: Any) -> bool:
+        """Check the fields; what was sent beside them is ignored, and logged."""
+        unknown = sorted({name.split("-")[0] for name in request.form} - _SENT - set(self._fields))
+        if unknown:
+            extra = {
+                "fields": [name[:60] for name in unknown[:20]],
+                "route": request.path,
+                "who": current_user.email,
+            }
+            logger.warning("fields that no form has were ignored", extra=extra)
+        return bool(super().validate(*args, **kwargs))
 
 
 class VersionedForm(AdminForm):

@@ -2,6 +2,7 @@
 
 from admin.listing import Reference
 from callbacks.models import Callback
+from core.people.models import User
 from core.schedules.models import Schedule
 from invoices.models import Delivery, Invoice, Provider, Source
 from status.models import Push, Subscription
@@ -17,5 +18,6 @@ REFERENCES = {
         (Subscription, "url", "subscription"),
         (Push, "id", "push"),
         (Schedule, "name", "schedule"),
+        (User, "email", "user"),
     )
 }

@@ -14,6 +14,7 @@ from admin.views import (
     reports,
     schedules,
     sources,
+    users,
 )
 
 
@@ -31,5 +32,6 @@ def every_view() -> list[BaseView]:
         keys.ApiKeys(_l("API keys"), "api_key", billing),
         partners.Providers(_l("Providers"), "provider", delivery),
         schedules.Schedules(_l("Schedule"), "schedule", operation),
+        users.Users(_l("Users"), "user", staff),
         audit.Audit(_l("Audit"), "audit", staff),
     ]

@@ -12,18 +12,20 @@ from wtforms import BooleanField, SelectField
 from wtforms.validators import DataRequired
 
 from admin import cells, filters, timeline
-from admin.access import Role, who
+from admin.access import Role, holds, who
 from admin.acts import Act, ActForm
 from admin.forms import TextField, words_of
 from admin.view import DeskView
 from callbacks.timeline import timeline as read_timeline
 from core.db import reading
+from core.errors import ForbiddenError
 from invoices.models import Document, Invoice, Provider, Source
 from invoices.services import actions
 from status.models import Cause, Status
 
 PROVIDERS = Provider.__table__
 DOCUMENTS = Document.__table__
+INVOICES = Invoice.__table__
 
 
 class Reasoned(ActForm):
@@ -77,6 +79,11 @@ def _release(connection: Connection, key: UUID, form: Any) -> object:
 
 
 def _resend(connection: Connection, key: UUID, form: Any) -> object:
+    status = connection.scalar(select(INVOICES.c.status).where(INVOICES.c.id == key))
+    if status in actions.NEEDS_CONSENT and not holds(Role.APPROVER):
+        raise ForbiddenError(
+            _("it is %(status)s: approvers alone send to somebody twice", status=status)
+        )
     return actions.resend(
         connection,
         key,
@@ -101,6 +108,7 @@ ACTS = (
         form=Reasoned,
         fits=lambda row: row.status in actions.MAY_HOLD,
         counts="status",
+        counter="status_sequence",
     ),
     Act(
         name="release",
@@ -111,6 +119,7 @@ ACTS = (
         form=Placed,
         fits=lambda row: row.status in actions.MAY_RELEASE,
         counts="status",
+        counter="status_sequence",
     ),
     Act(
         name="resend",
@@ -121,6 +130,7 @@ ACTS = (
         form=Resend,
         fits=lambda row: row.status in actions.MAY_RESEND,
         counts="status",
+        counter="status_sequence",
     ),
     Act(
         name="reconcile",
@@ -133,6 +143,7 @@ ACTS = (
         form=Reconcile,
         fits=lambda row: row.status in actions.MAY_RECONCILE,
         counts="status",
+        counter="status_sequence",
     ),
     Act(
         name="cancel",
@@ -144,6 +155,7 @@ ACTS = (
         fits=lambda row: row.status in actions.MAY_CANCEL,
         is_dangerous=True,
         counts="status",
+        counter="status_sequence",
     ),
 )
 

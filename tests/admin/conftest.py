@@ -76,6 +76,12 @@ def admin(person: LogIn) -> Person:
 
 
 @pytest.fixture
+def approver(person: LogIn) -> Person:
+    """Somebody who may also do what reaches a customer twice."""
+    return person("approver")
+
+
+@pytest.fixture
 def operator(person: LogIn) -> Person:
     """Somebody who decides about single invoices."""
     return person("operator")
