@@ -1,10 +1,14 @@
 """The schedule in real processes: what beat sends, a worker writes into the ledger."""
 
 import json
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from core.clock import utcnow
+from tests.end_to_end import jobs
 from tests.end_to_end.desk import Desk, unique
 
 pytestmark = pytest.mark.processes
@@ -45,3 +49,23 @@ def test_an_entry_of_ones_own_runs_and_is_changed_while_beat_runs(shared: Desk) 
     schedule(shared, "edit", name, "--disable")
 
     assert runs(shared, name)[-1]["reason"] == "slot"
+
+
+@pytest.mark.parametrize("backend", ["postgresql", "mysql"])
+def test_s13_beat_outlives_a_database_that_is_away(backend: str, tmp_path: Path) -> None:
+    with jobs.behind_proxy(backend, tmp_path) as (own, proxy):
+        jobs.add(own, "job", 2)
+        own.expect(lambda: len(jobs.runs(own)) >= 2, 30, "first runs")
+        beat = own.kuvert.children["beat"]
+        pid = beat.process.pid
+        with proxy.away():
+            time.sleep(8)
+        back_at, began = utcnow(), time.monotonic()
+        own.expect(lambda: jobs.runs(own)[-1].claimed_at > back_at, 15, "it goes on")
+        seconds = time.monotonic() - began
+        jobs.finish(own)
+
+        assert (beat.is_running, beat.process.pid) == (True, pid)
+        assert jobs.missing_slots(jobs.runs(own)) == set()
+        assert {run.state for run in jobs.runs(own)} <= {"done", "failed"}
+        assert seconds <= 6

@@ -196,9 +196,11 @@ class Installation:
         done = self._run((sys.executable, "-m", "tests.support.full_desk"), json.dumps(texts))
         assert done.returncode == 0, done.stderr
 
-    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of manage.py to its end."""
-        return self._run((*MANAGE, *arguments))
+    def manage(
+        self, *arguments: str, program: Command = MANAGE
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command of manage.py, or of what stands in for it, to its end."""
+        return self._run((*program, *arguments))
 
     def _run(self, command: Command, stdin: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(

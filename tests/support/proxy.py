@@ -18,9 +18,8 @@ class Proxy:
         self._target = (host, port)
         self._sockets: set[socket.socket] = set()
         self._is_cut = False
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self.port = 0
+        self._listen()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -32,9 +31,7 @@ class Proxy:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join(10)
+        self._refuse()
         self._end_all()
 
     @contextmanager
@@ -46,6 +43,28 @@ class Proxy:
             yield
         finally:
             self._is_cut = False
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """End all connections; nobody listens on the port until the end of the block."""
+        self._refuse()
+        self._end_all()
+        try:
+            yield
+        finally:
+            self._listen()
+            self._thread.start()
+
+    def _listen(self) -> None:
+        """Listen, on the same port as before."""
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self.port = int(self._listener.getsockname()[1])
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+
+    def _refuse(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(10)
 
     def _accept(self) -> None:
         while True:
