@@ -1,6 +1,6 @@
 """Who may open which page: every view, form, action and lookup is asked here, on the server."""
 
-from flask import abort, current_app, request
+from flask import abort, current_app, g, request
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
@@ -14,7 +14,12 @@ __all__ = ["Role", "current_user", "holds", "refusal"]
 
 def holds(role: Role | None) -> bool:
     """Tell whether the person at the screen holds `role`; None: nobody does."""
-    return role is not None and current_user.is_authenticated and may(current_user, role)
+    if role is None:
+        return False
+    known: dict[Role, bool] = g.setdefault("kuvert_roles", {})
+    if role not in known:
+        known[role] = current_user.is_authenticated and may(current_user, role)
+    return known[role]
 
 
 def refusal(role: Role | None) -> ResponseReturnValue | None:

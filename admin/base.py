@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 from uuid import UUID
 
-from flask import abort
+from flask import abort, g, url_for
 from flask.typing import ResponseReturnValue
 from flask_admin.model import BaseModelView
 from markupsafe import Markup
@@ -234,6 +234,10 @@ class TableView(BaseModelView):
             return formatter(self, context, model, name)
         return cells.plain(self._get_field_value(model, name))
 
+    def cell(self, row: Row[Any], name: str) -> Any:
+        """Return what a cell of a list shows."""
+        return self._get_list_value(None, row, name, self.column_formatters)
+
     def get_one(self, id: Any) -> Row[Any]:  # noqa: A002
         """Return the row with an id; what is no id is answered like an id of nothing."""
         try:
@@ -285,4 +289,12 @@ def _reference(view: TableView, context: object, row: Row[Any], name: str) -> Ma
         return cells.NOTHING
     reference = view.references[name]
     shown = listing.name_of(reference, value, listing.names_here())
-    return cells.link(view.get_url(f"{reference.endpoint}.details_view", id=value), shown)
+    return cells.link(f"{_page_of(reference.endpoint)}?id={value}", shown)
+
+
+def _page_of(endpoint: str) -> str:
+    """Return the address of a page over rows; a list asks for it once for all of them."""
+    known: dict[str, str] = g.setdefault("kuvert_pages", {})
+    if endpoint not in known:
+        known[endpoint] = url_for(f"{endpoint}.details_view")
+    return known[endpoint]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from flask import Flask, g, url_for
+from flask import Flask, g, request, url_for
 from flask_admin import Admin
 from flask_admin.base import BaseView
 from flask_admin.theme import Bootstrap4Theme
@@ -31,6 +31,9 @@ def init_app(app: Flask) -> None:
     app.context_processor(lambda: {"desk": _Page(desk), "cells": cells})
 
 
+_addresses: dict[tuple[str, str], str] = {}
+
+
 class _Page:
     """What the frame of a page shows; each part is looked up when the template asks for it."""
 
@@ -44,8 +47,15 @@ class _Page:
         for view in self._views():
             if view.is_accessible() and view.is_visible():
                 place = found.setdefault(str(view.category or ""), [])
-                place.append((view, url_for(f"{view.endpoint}.{view._default_view}")))
+                place.append((view, self._address(view)))
         return list(found.items())
+
+    def _address(self, view: Any) -> str:
+        """Return where a page is; it stays there, but behind a proxy with another root."""
+        key = request.script_root, view.endpoint
+        if key not in _addresses:
+            _addresses[key] = url_for(f"{view.endpoint}.{view._default_view}")
+        return _addresses[key]
 
     def _views(self) -> Sequence[Any]:
         return self._desk._views

@@ -95,6 +95,7 @@ class ListView(TableView):
             is_narrowed=bool(request.args.keys() - {"page", "page_size", "sort", "desc"}),
             bar=chosen,
             # Translated once here, not again in each cell.
+            get_value=self.cell,
             list_columns=[(name, str(words)) for name, words in self._list_columns],
             offered=self.offered(),
             **overview,
