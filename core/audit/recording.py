@@ -1,17 +1,16 @@
 """Writing down changes of audited tables, whoever makes them.
 
-The engine's events see what an ORM session flushes and what services, bulk statements and
-executemany run. The rows that a statement will change are read and locked before it, and read
-again after it; what differs becomes entries of the same transaction.
+The execution context of a statement sees what an ORM session flushes and what services, bulk
+statements and executemany run. The rows that a statement will change are read and locked before
+it, and read again after it; what differs becomes entries of the same transaction.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
     Connection,
-    CursorResult,
     Delete,
     Insert,
     RowMapping,
@@ -21,6 +20,7 @@ from sqlalchemy import (
     select,
     tuple_,
 )
+from sqlalchemy.engine.default import DefaultExecutionContext
 
 from core import actor
 from core.audit import statements
@@ -37,121 +37,109 @@ ENTRIES = AuditEntry.__table__
 PAGE = 500
 """Rows that are read again at once."""
 
-_PENDING = "kuvert_audit"
-
 Rows = dict[Key, RowMapping]
 
 
 @dataclass(frozen=True, slots=True)
 class _Pending:
-    """What stood there before a statement, and how many rows it should meet."""
+    """What stood there before a statement, where to look after it, and how many rows it may meet.
+
+    `most` is None for an INSERT.
+    """
 
     watch: Watch
     before: Rows
-    matched: int
+    keys: Iterable[Key]
+    most: int | None = None
+
+
+class Recording(DefaultExecutionContext):
+    """Looks at each statement right before and right after it runs.
+
+    What is no change, or of a table that is not audited, must cost one look into a dictionary.
+    """
+
+    _pending: _Pending | None = None
+
+    def pre_exec(self) -> None:
+        """Read what the statement is about to change."""
+        super().pre_exec()  # type: ignore[no-untyped-call]
+        if self.isupdate or self.isinsert or self.isdelete:
+            watch = watched.get(self.invoked_statement.table)  # type: ignore[union-attr]
+            if watch is not None:
+                self._pending = _look(self, watch)
+
+    def post_exec(self) -> None:
+        """Write down what it has changed."""
+        super().post_exec()  # type: ignore[no-untyped-call]
+        if self._pending is not None:
+            _write(self.root_connection, self._pending, _seen(self, self._pending))
 
 
 def listen(database: Database) -> None:
     """Write down what is changed over the connections of `database`."""
-    database.listen("before_execute", _before)
-    database.listen("after_execute", _after)
+    database.watch(Recording)
 
 
-# Both run for every statement: what is not audited must cost one look into a dictionary.
+def _look(context: DefaultExecutionContext, watch: Watch) -> _Pending | None:
+    """Read what a statement is about to change; None when that is nothing that is watched.
 
-
-def _before(
-    connection: Connection,
-    statement: Any,  # noqa: ANN401 - whatever can be executed
-    multiparams: Sequence[Parameters],
-    params: Parameters,
-    _options: Mapping[str, object],
-) -> None:
-    if not getattr(statement, "is_dml", False):
-        return
-    watch = watched.get(statement.table)
-    if watch is not None:
-        connection.info[_PENDING] = _look(connection, watch, statement, multiparams or [params])
-
-
-def _after(
-    connection: Connection,
-    statement: Any,  # noqa: ANN401 - whatever can be executed
-    _multiparams: Sequence[Parameters],
-    _params: Parameters,
-    _options: Mapping[str, object],
-    result: CursorResult[Any],
-) -> None:
-    if not getattr(statement, "is_dml", False) or statement.table not in watched:
-        return
-    pending = connection.info.pop(_PENDING, None)
-    if pending is not None:
-        _write(connection, pending, _seen(connection, pending, statement, result))
-
-
-def _look(
-    connection: Connection,
-    watch: Watch,
-    statement: Insert | Update | Delete,
-    parameters: Sequence[Parameters],
-) -> _Pending | None:
-    """Read what a statement is about to change; None when that is nothing that is watched."""
-    if isinstance(statement, Update):
-        names = statements.names_set(statement, parameters)
-        if names.isdisjoint(watch.columns) and names.isdisjoint(watch.key_names):
-            return None
+    Raises:
+        UnauditedError: a statement whose changes nobody could tell.
+    """
+    statement: Any = context.invoked_statement
+    name = watch.table.name
+    if context.isupdate:
+        names = statements.names_set(statement, context.compiled_parameters[0])
         if not names.isdisjoint(watch.key_names):
-            raise UnauditedError(f"{watch.table.name} is audited: its ids stay as they are")
-    if connection.get_execution_options().get("kuvert_single"):
-        raise UnauditedError(f"{watch.table.name} is audited: change it in a unit of work")
-    if isinstance(statement, Insert):
-        return _look_at_insert(connection, watch, statement, parameters)
-    before: Rows = {}
-    matched = 0
+            raise UnauditedError(f"{name} is audited: its ids stay as they are")
+        if names.isdisjoint(watch.columns):
+            return None
+    if context.execution_options.get("kuvert_single"):
+        raise UnauditedError(f"{name} is audited: change it in a unit of work")
+    if context.isinsert:
+        return _look_at_insert(context, watch, statement)
+    return _look_at_rows(context, watch, statement)
+
+
+def _look_at_insert(context: DefaultExecutionContext, watch: Watch, statement: Insert) -> _Pending:
+    """Read the rows that are there already, where an INSERT passes over such rows."""
+    statements.refuse_unreadable(statement, watch)
+    keys = statements.new_keys(watch, context.compiled_parameters)
+    if not statements.has_conflict_clause(statement):
+        return _Pending(watch, {}, keys)
+    return _Pending(watch, _read(context.root_connection, watch, keys), keys)
+
+
+def _look_at_rows(
+    context: DefaultExecutionContext, watch: Watch, statement: Update | Delete
+) -> _Pending:
+    """Read and lock the rows that an UPDATE or DELETE finds by its own condition."""
     looking = select(watch.table)
     if statement.whereclause is not None:
         looking = looking.where(statement.whereclause)
     # Of a row that is updated others may still refer to the id (FOR NO KEY UPDATE).
-    is_update = isinstance(statement, Update)
-    looking = looking.with_for_update(of=watch.table, key_share=is_update)
-    for one in parameters:
-        rows = _rows(connection, watch, looking, one)
-        matched += len(rows)
+    looking = looking.with_for_update(of=watch.table, key_share=context.isupdate)
+    before: Rows = {}
+    most = 0
+    for one in context.compiled_parameters:
+        own = statements.own_parameters(looking, one)
+        rows = _rows(context.root_connection, watch, looking, own)
+        most += len(rows)
         before |= rows
-    return _Pending(watch, before, matched)
+    return _Pending(watch, before, before, most)
 
 
-def _look_at_insert(
-    connection: Connection, watch: Watch, statement: Insert, parameters: Sequence[Parameters]
-) -> _Pending:
-    """Read the rows that are there already, where an INSERT passes over such rows."""
-    statements.refuse_unreadable(statement, watch)
-    if not statements.has_conflict_clause(statement):
-        return _Pending(watch, {}, 0)
-    keys = statements.given_keys(statement, watch, parameters)
-    if keys is None:
-        raise UnauditedError(f"{watch.table.name} is audited: insert rows with their ids")
-    return _Pending(watch, _read_again(connection, watch, keys), 0)
-
-
-def _seen(
-    connection: Connection,
-    pending: _Pending,
-    statement: Insert | Update | Delete,
-    result: CursorResult[Any],
-) -> Rows:
+def _seen(context: DefaultExecutionContext, pending: _Pending) -> Rows:
     """Read what stands there after a statement.
 
     Raises:
         ConflictError: it met more rows than were there a moment ago.
     """
-    if isinstance(statement, Insert):
-        keys = statements.new_keys(pending.watch, result)
-        return _read_again(connection, pending.watch, keys)
-    if result.rowcount > pending.matched:
+    if pending.most is not None and context.rowcount > pending.most:
         name = pending.watch.table.name
         raise ConflictError(f"somebody else changed {name} at the same moment; look again")
-    return _read_again(connection, pending.watch, pending.before)
+    return _read(context.root_connection, pending.watch, pending.keys)
 
 
 def _rows(
@@ -162,7 +150,7 @@ def _rows(
     return {tuple(row[column] for column in watch.key): row for row in found}
 
 
-def _read_again(connection: Connection, watch: Watch, keys: Iterable[Key]) -> Rows:
+def _read(connection: Connection, watch: Watch, keys: Iterable[Key]) -> Rows:
     rows: Rows = {}
     wanted = list(keys)
     for start in range(0, len(wanted), PAGE):

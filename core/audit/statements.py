@@ -7,8 +7,9 @@ looks inside; tests/core/audit holds it to what the pinned version does.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import CursorResult, Delete, Insert, Update
+from sqlalchemy import BindParameter, Insert, Select
 from sqlalchemy.sql.dml import ValuesBase
+from sqlalchemy.sql.visitors import iterate
 
 from core.audit.registry import Watch
 
@@ -21,21 +22,32 @@ class UnauditedError(RuntimeError):
     """A statement whose changes the audit could not tell: a mistake of the program."""
 
 
-def names_set(statement: ValuesBase, parameters: Sequence[Parameters]) -> set[str]:
-    """Return the columns that an INSERT or UPDATE sets, by its values and its parameters."""
+def names_set(statement: ValuesBase, parameters: Parameters) -> set[str]:
+    """Return the columns that an UPDATE sets, by its values and its parameters."""
     fixed = {_name(column) for column in statement._values or ()}  # noqa: SLF001 - see above
     columns = statement.table.c
-    return fixed | {name for name in parameters[0] if name in columns}
+    return fixed | {name for name in parameters if name in columns}
 
 
-def refuse_unreadable(statement: Insert | Update | Delete, watch: Watch) -> None:
-    """Refuse what would change audited rows without telling which.
+def own_parameters(statement: Select[Any], parameters: Parameters) -> Parameters:
+    """Return those of another statement's parameters that were given by name for this one.
+
+    Names that SQLAlchemy makes up mean something else in each statement.
+    """
+    given = {
+        bind.key
+        for bind in iterate(statement)
+        if isinstance(bind, BindParameter) and not bind.unique
+    }
+    return {name: value for name, value in parameters.items() if name in given}
+
+
+def refuse_unreadable(statement: Insert, watch: Watch) -> None:
+    """Refuse an INSERT that would change audited rows without telling which.
 
     Raises:
         UnauditedError: INSERT … SELECT, several rows in one VALUES, or an INSERT that updates.
     """
-    if not isinstance(statement, Insert):
-        return
     name = watch.table.name
     if statement.select is not None:
         raise UnauditedError(f"{name} is audited: insert rows, not a SELECT")
@@ -50,33 +62,16 @@ def has_conflict_clause(statement: Insert) -> bool:
     return statement._post_values_clause is not None or bool(statement._prefixes)  # noqa: SLF001
 
 
-def given_keys(
-    statement: Insert, watch: Watch, parameters: Sequence[Parameters]
-) -> list[Key] | None:
-    """Return the primary keys that an INSERT was given; None when it was not given them."""
-    fixed = {_name(name): value for name, value in (statement._values or {}).items()}  # noqa: SLF001
-    rows = [{**fixed, **row} for row in parameters]
-    return _keys(watch, [{name: _value(value) for name, value in row.items()} for row in rows])
-
-
-def new_keys(watch: Watch, result: CursorResult[Any]) -> list[Key]:
-    """Return the primary keys of the rows that an INSERT has written, made by us or the engine.
+def new_keys(watch: Watch, parameters: Sequence[Parameters]) -> list[Key]:
+    """Return the primary keys of the rows that an INSERT is given.
 
     Raises:
-        UnauditedError: nobody knows them.
+        UnauditedError: the engine is to make them.
     """
-    found = _keys(watch, result.context.compiled_parameters)
-    if found is None and not result.context._is_explicit_returning:  # noqa: SLF001 - see above
-        made = [tuple(row or (None,)) for row in result.inserted_primary_key_rows]
-        found = None if any(part is None for key in made for part in key) else made
-    if found is None:
+    keys = [tuple(row.get(column.key) for column in watch.key) for row in parameters]
+    if any(part is None for key in keys for part in key):
         raise UnauditedError(f"{watch.table.name} is audited: insert rows with their ids")
-    return found
-
-
-def _keys(watch: Watch, rows: Sequence[Parameters]) -> list[Key] | None:
-    keys = [tuple(row.get(column.key) for column in watch.key) for row in rows]
-    return None if any(part is None for key in keys for part in key) else keys
+    return keys
 
 
 def _leaves_rows_alone(statement: Insert) -> bool:
@@ -91,7 +86,3 @@ def _leaves_rows_alone(statement: Insert) -> bool:
 
 def _name(column: Any) -> str:  # noqa: ANN401 - a column, or its name
     return column if isinstance(column, str) else str(column.key)
-
-
-def _value(value: Any) -> Any:  # noqa: ANN401 - a value, or the parameter around it
-    return getattr(value, "value", value)

@@ -5,7 +5,7 @@ nowhere else: connection options, how a set of due rows is claimed, how many row
 once, and how a table is made append-only.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from importlib import import_module
@@ -23,12 +23,12 @@ from sqlalchemy import (
     Update,
     bindparam,
     create_engine,
-    event,
     insert,
     make_url,
     select,
     update,
 )
+from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from core.errors import SettingsError
@@ -105,9 +105,15 @@ class Database:
     def prepare(self, engine: Engine) -> None:
         """Attach what the engine needs on each new connection."""
 
-    def listen(self, name: str, hear: Callable[..., None]) -> None:
-        """Have `hear` called at the engine's event `name`, on every kind of connection."""
-        event.listen(self.engine, name, hear)
+    def watch(self, context: type[DefaultExecutionContext]) -> None:
+        """Have every statement run in an execution context that is a `context` as well.
+
+        Its `pre_exec` and `post_exec` are called around each statement. SQLAlchemy's events would
+        do, but cost each statement, reads too, 5 to 10 µs.
+        """
+        for dialect in {engine.dialect for engine in (self.engine, self._single)}:
+            usual = dialect.execution_ctx_cls
+            dialect.execution_ctx_cls = type(usual.__name__, (context, usual), {})
 
     def engine_options(self) -> dict[str, Any]:
         """Return the arguments of `create_engine` for this engine."""

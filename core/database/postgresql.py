@@ -1,6 +1,6 @@
 """PostgreSQL through psycopg 3."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -21,7 +21,6 @@ from sqlalchemy import (
     cast,
     column,
     create_engine,
-    event,
     func,
     literal,
     select,
@@ -67,11 +66,6 @@ class PostgresqlDatabase(Database):
         )
         single.update_execution_options(kuvert_single=True)
         return single
-
-    def listen(self, name: str, hear: Callable[..., None]) -> None:
-        """Listen on both engines."""
-        super().listen(name, hear)
-        event.listen(self._single, name, hear)
 
     def clock(self) -> ColumnElement[datetime]:
         """Return the server's time; now() would be that of the transaction's begin."""

@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager, closing
 from sqlalchemy import Connection, Executable, select, update
 
 from core import audit
-from core.audit import recording
 from core.clock import utcnow
 from core.database import Database
 from core.ids import new_id
@@ -44,29 +43,10 @@ def compare(listening: Database, plain: Database) -> list[Row]:
     audit.listen(listening)
     with closing(listening), closing(plain):
         return [
-            _hooks(plain.engine.begin),
             _row("an UPDATE of a delivery", listening.engine.begin, plain.engine.begin, UPDATE),
             _row("a count of a failure", listening.engine.begin, plain.engine.begin, FAILURES),
             _row("a look at a key", listening.single, plain.single, KEY),
         ]
-
-
-def _hooks(plain: Open) -> Row:
-    """Set both hooks alone against the statement around them."""
-
-    with plain() as connection:
-        result = connection.execute(UPDATE)
-
-        def hooks() -> None:
-            recording._before(connection, UPDATE, [], {}, {})
-            recording._after(connection, UPDATE, [], {}, {}, result)
-
-        ours, other = in_turns(
-            lambda: _microseconds(hooks),
-            lambda: _microseconds(lambda: connection.execute(UPDATE)),
-            rounds=ROUNDS,
-        )
-    return _at_most("both looks of the audit", ours, other, "an UPDATE of a delivery", 0.05)
 
 
 def _row(name: str, listening: Open, plain: Open, statement: Executable) -> Row:
