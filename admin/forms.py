@@ -2,8 +2,9 @@
 
 import json
 import logging
+import re
 from collections.abc import Callable, Iterable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -37,6 +38,7 @@ from core.schedules.timing import read_time
 logger = logging.getLogger("kuvert.access")
 
 LONGEST_INTEGER = 9
+_AMOUNT = re.compile(r"[+-]?[0-9]{1,14}(\.[0-9]{1,4})?")
 _SENT = frozenset({"action", "rowid", "id", "confirmed", "seen", "url", "csrf_token"})
 """What is sent beside the fields of a form."""
 
@@ -225,13 +227,9 @@ class MoneyField(StringField):
             raise ValueError(
                 _("write the amount with a point before the decimals, such as 1234.50")
             )
-        try:
-            value = Decimal(text)
-        except InvalidOperation:
-            raise ValueError(_("not an amount")) from None
-        if not value.is_finite() or abs(value) >= Decimal(10) ** 14:
+        if _AMOUNT.fullmatch(text) is None:
             raise ValueError(_("not an amount"))
-        self.data = value
+        self.data = Decimal(text)
 
 
 class JsonField(TextAreaField):
