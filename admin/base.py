@@ -46,6 +46,8 @@ class TableView(BaseModelView):
     narrowed_by: ClassVar[Sequence[filters.Filter]] = ()
     formats: ClassVar[Mapping[str, cells.Cell]] = {}
     acts: ClassVar[Sequence[Act]] = ()
+    has_bulk = False
+    """Whether acts can be done to all rows of the list, in the background."""
     intro = ""
     empty = ""
 

@@ -5,6 +5,7 @@ from flask_babel import lazy_gettext as _l
 
 from admin.views import (
     audit,
+    bulk,
     callbacks,
     deliveries,
     history,
@@ -24,6 +25,7 @@ def every_view() -> list[BaseView]:
     billing, delivery = _l("Billing systems"), _l("Providers")
     return [
         invoices.Invoices(_l("Invoices"), "invoice", work),
+        bulk.BulkActs(_l("Many at once"), "bulk_act", work),
         deliveries.Deliveries(_l("Deliveries"), "delivery", work),
         callbacks.Callbacks(_l("Callbacks"), "callback", work),
         history.StatusEvents(_l("Status events"), "status_event", work),

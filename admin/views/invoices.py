@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import Response, abort, request
+from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -16,6 +17,7 @@ from admin.access import Role, holds, who
 from admin.acts import Act, ActForm
 from admin.forms import TextField, words_of
 from admin.view import DeskView
+from admin.views import bulk
 from callbacks.timeline import timeline as read_timeline
 from core.db import reading
 from core.errors import ForbiddenError
@@ -215,6 +217,7 @@ class Invoices(DeskView):
         " docs/integrators.md shows how."
     )
     details_template = "kuvert/admin/invoice.html"
+    has_bulk = True
 
     def about(self, connection: Connection, row: Row[Any]) -> dict[str, Any]:
         """Return the documents of an invoice, and all that happened to it."""
@@ -224,6 +227,14 @@ class Invoices(DeskView):
             "documents": list(connection.execute(statement)),
             "timeline": timeline.lines(read_timeline(connection, row.id)),
         }
+
+    @expose("/action/", methods=("POST",))
+    def action_view(self) -> ResponseReturnValue:
+        """Do an act to the rows that were ticked, or to all of the list."""
+        verb = request.form.get("action")
+        if bulk.is_wanted(verb):
+            return bulk.carry_out(self, next(act for act in self.acts if act.name == verb))
+        return super().action_view()
 
     @expose("/document/")
     def document_view(self) -> Response:

@@ -109,3 +109,9 @@ if (previewed) {
 	show();
 	ask();
 }
+
+// A page that shows work under way looks again, but only while somebody looks at it.
+const moving = document.querySelector("[data-reload]");
+if (moving) {
+	setInterval(() => { if (!document.hidden && !dialog.open) window.location.reload(); }, 1000 * moving.dataset.reload);
+}
