@@ -19,6 +19,8 @@ def init_app(app: Flask) -> None:
     app.config.update(
         WTF_CSRF_TIME_LIMIT=int(app.permanent_session_lifetime.total_seconds()),
         WTF_CSRF_CHECK_DEFAULT=False,
+        # The token is enough; there are browsers that leave the Referer out.
+        WTF_CSRF_SSL_STRICT=False,
     )
     csrf.init_app(app)
     # Switched off just now, it would still cost each request of the API its microseconds.

@@ -301,6 +301,11 @@ def _warnings(settings: Settings) -> Iterator[str]:
     broker = urlsplit(settings.broker_url)
     if settings.is_production and settings.is_sqlite:
         yield "KUVERT_DATABASE_URL: SQLite in production serves one machine; back its file up"
+    if settings.is_https and not settings.proxies:
+        yield (
+            "KUVERT_PROXIES: 0, but https is some proxy's work; set 1, or all failed logins"
+            " are counted as from one address"
+        )
     if settings.is_sqlite and _is_remote(broker):
         yield (
             "KUVERT_BROKER_URL: the broker is on another host, but workers there cannot"

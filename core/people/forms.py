@@ -18,8 +18,15 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 from flask_security import EmailValidateException, MailUtil, PasswordUtil
-from flask_security.forms import password_required
-from wtforms import Field, Form, PasswordField, RadioField
+from flask_security.forms import (
+    EmailValidation,
+    IsString,
+    IsStringOrInt,
+    RequiredLocalize,
+    email_required,
+    password_required,
+)
+from wtforms import EmailField, Field, Form, PasswordField, RadioField, StringField
 from wtforms.validators import ValidationError
 
 from core import strict_json
@@ -28,14 +35,15 @@ from core.db import insist
 from core.errors import InputError, KuvertError
 from core.people import attempts, emails, passwords
 from core.people.attempts import Proof
-from core.visible import visible
 
 logger = logging.getLogger("kuvert.login")
 
 _LONGEST_SHOWN = 254
 _SHOWN_AS_SECONDS = 120
 _LONGEST_NOTE = 1000
+_NAME = {"autocomplete": "username"}
 _CURRENT = {"autocomplete": "current-password"}
+_CODE = {"autocomplete": "one-time-code", "inputmode": "numeric"}
 
 
 def _at_most(form: Form, field: Field) -> None:
@@ -91,6 +99,9 @@ class LoginForm(flask_security.LoginForm):
     """Address and password. No browser is remembered: sessions end when they are not used."""
 
     remember = None
+    email = EmailField(
+        _l("Mail address"), [IsString(), email_required, EmailValidation()], render_kw=_NAME
+    )
     password = PasswordField(_l("Password"), [_at_most, password_required], render_kw=_CURRENT)
 
     def validate(self, **kwargs: object) -> bool:
@@ -131,13 +142,15 @@ class ChangePasswordForm(flask_security.ChangePasswordForm):
         if not _prove(
             self, Proof.PASSWORD, current_user.email, lambda: passwords.is_right(given, kept)
         ):
-            self.password.errors = [*self.password.errors, _("This is not your password")]
+            self.password.errors = [*self.password.errors, _("This is not your password.")]
             return False
         return super().validate(**kwargs)
 
 
 class CodeForm(flask_security.TwoFactorVerifyCodeForm):
     """A code of the authenticator app."""
+
+    code = StringField(_l("Code"), [IsStringOrInt(), RequiredLocalize()], render_kw=_CODE)
 
     def validate(self, **kwargs: object) -> bool:
         """Check the code, unless too many have failed; setting up is not logging in."""
@@ -148,6 +161,8 @@ class CodeForm(flask_security.TwoFactorVerifyCodeForm):
 
 class RecoveryForm(flask_security.MfRecoveryForm):
     """A recovery code in place of the app."""
+
+    code = StringField(_l("Recovery code"), [IsString(), RequiredLocalize()])
 
     def validate(self, **kwargs: object) -> bool:
         """Check the code, unless too many have failed."""
@@ -173,6 +188,20 @@ class PasskeyForm(flask_security.WebAuthnSigninResponseForm):
             named = self.user.email if self.user else ""
             _log_refusal("passkey refused", named)
         return is_right
+
+
+class PasskeyNameForm(flask_security.WebAuthnRegisterForm):
+    """What a new passkey is called, and what it is for."""
+
+    name = StringField(_l("Name"), [IsString(), RequiredLocalize(message="WEBAUTHN_NAME_REQUIRED")])
+    usage = RadioField(
+        _l("What for?"),
+        choices=[
+            ("first", _l("To log in with it, without a password")),
+            ("secondary", _l("To be asked for after the password")),
+        ],
+        default="first",
+    )
 
 
 class NewPasskeyForm(flask_security.WebAuthnRegisterResponseForm):
@@ -236,7 +265,8 @@ def _log_refusal(why: str, email: str) -> None:
         "login refused",
         extra={
             "why": why,
-            "who": visible(email[:_LONGEST_SHOWN]),
+            # Instead of an address people also type their password.
+            "who": identity(email) or "no mail address",
             "address": request.remote_addr,
             "request_id": g.get("request_id"),
         },

@@ -5,6 +5,7 @@ Only the web process imports this. Requests under `/api` and `/callbacks` meet n
 
 import base64
 import hmac
+import logging
 from datetime import timedelta
 
 import flask_login
@@ -25,6 +26,8 @@ from core.people.models import Passkey, User
 from core.people.roles import Role
 from core.settings import Settings
 from core.web import settings_of
+
+logger = logging.getLogger("kuvert.login")
 
 IDLE = timedelta(hours=12)
 FRESH = timedelta(minutes=30)
@@ -88,6 +91,7 @@ def _security() -> Security:
         two_factor_verify_code_form=forms.CodeForm,
         two_factor_rescue_form=forms.RescueForm,
         mf_recovery_form=forms.RecoveryForm,
+        wan_register_form=forms.PasskeyNameForm,
         wan_register_response_form=forms.NewPasskeyForm,
         wan_signin_response_form=forms.PasskeyForm,
         mail_util_cls=forms.Addresses,
@@ -219,8 +223,9 @@ def _name_newcomer(_: Flask, user: User, **__: object) -> None:
     actor.act_as(user.email)
 
 
-def _renew_session(_: Flask, **__: object) -> None:
+def _renew_session(_: Flask, user: User, **__: object) -> None:
     """Begin a new session at login: nothing of the one before, its form token neither."""
+    logger.info("logged in", extra={"who": user.email, "address": request.remote_addr})
     kept = {name: session[name] for name in _KEPT if name in session}
     session.clear()
     session.update(kept)

@@ -10,6 +10,7 @@ PRODUCTION = {
     "DATABASE_URL": POSTGRESQL,
     "BROKER_URL": "amqp://kuvert:hunter2@rabbit.internal/kuvert",
     "PUBLIC_URL": "https://invoices.example.org",
+    "PROXIES": "1",
 }
 
 
@@ -69,6 +70,7 @@ def test_guest_on_this_machine_is_let_be(tmp_path: Path) -> None:
     ("values", "part"),
     [
         ({**PRODUCTION, "DATABASE_URL": "sqlite:////srv/kuvert.db"}, "serves one machine"),
+        ({**PRODUCTION, "PROXIES": "0"}, "as from one address"),
         ({"BROKER_URL": "amqp://u:p@rabbit.internal/"}, "cannot see the SQLite file"),
         ({"BROKER_URL": "amqp://localhost/"}, "no password"),
         ({"BROKER_URL": "amqp://guest:guest@rabbit.internal/"}, "production refuses it"),
