@@ -5,6 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, and_, delete, update
 
+from core import actor
 from core.clock import rfc3339
 from core.db import database, database_time
 from core.editing import By
@@ -121,4 +122,5 @@ def remove(connection: Connection, name: str, by: By) -> None:
     values = {"state": str(RunState.SKIPPED), "note": f"{name} was deleted by {by.actor}"[:500]}
     now = database_time(connection)
     connection.execute(update(RUNS).where(waiting).values(**values, finished_at=now))
-    connection.execute(delete(SCHEDULES).where(SCHEDULES.c.id == old.id))
+    with actor.because(by.comment):
+        connection.execute(delete(SCHEDULES).where(SCHEDULES.c.id == old.id))
