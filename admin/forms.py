@@ -34,6 +34,7 @@ from core.db import reading
 from core.errors import KuvertError
 from core.models import Base
 from core.schedules.timing import read_time
+from core.secrets import check_reference
 
 logger = logging.getLogger("kuvert.access")
 
@@ -255,6 +256,69 @@ class JsonField(TextAreaField):
             # WTForms takes a ValueError alone for what the person is told.
             raise ValueError(_("a JSON object, such as {}"))  # noqa: TRY004
         self.data = found
+
+
+class TextsField(JsonField):
+    """A JSON object of texts; numbers are taken for theirs."""
+
+    def process_formdata(self, valuelist: list[Any]) -> None:
+        """Read the object.
+
+        Raises:
+            ValueError: it is none, or something in it is neither text nor number.
+        """
+        super().process_formdata(valuelist)
+        for name, value in self.data.items():
+            if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+                # WTForms takes a ValueError alone for what the person is told.
+                raise ValueError(_("%(name)s: a text in quotes", name=name[:40]))  # noqa: TRY004
+        self.data = {name: str(value) for name, value in self.data.items()}
+
+
+class ReferenceField(TextField):
+    """Where a secret is kept. What is no reference may be the secret: it is not shown again."""
+
+    def _value(self) -> str:
+        return str(self.data or "") if _is_reference(self.data or "") else ""
+
+    def pre_validate(self, form: Any) -> None:  # noqa: ARG002
+        """Refuse what is no reference.
+
+        Raises:
+            ValidationError: with what a reference looks like.
+        """
+        _check_references([self.data] if self.data else [])
+
+
+class ReferencesField(LinesField):
+    """Where secrets are kept, one a line; what is no reference is not shown again."""
+
+    def _value(self) -> str:
+        return "\n".join(line for line in self.data or () if _is_reference(line))
+
+    def pre_validate(self, form: Any) -> None:  # noqa: ARG002
+        """Refuse what is no reference.
+
+        Raises:
+            ValidationError: with what a reference looks like.
+        """
+        _check_references(self.data or [])
+
+
+def _is_reference(text: str) -> bool:
+    try:
+        check_reference(text)
+    except KuvertError:
+        return False
+    return True
+
+
+def _check_references(texts: list[str]) -> None:
+    for text in texts:
+        try:
+            check_reference(text)
+        except KuvertError as error:
+            raise ValidationError(error.detail) from None
 
 
 class ReasonForm(AdminForm):

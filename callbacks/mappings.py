@@ -11,7 +11,7 @@ from core.bell import ring_after_commit
 from core.clock import utcnow
 from core.db import database
 from core.editing import Book, By
-from core.errors import ConflictError, InputError, NotFoundError
+from core.errors import ConflictError, Finding, InputError, NotFoundError
 from core.ids import new_id
 from core.queues import TaskName
 from invoices.services.verdicts import VERDICTS
@@ -52,7 +52,8 @@ def add_mapping(connection: Connection, provider_id: UUID, word: str, status: st
         "version": 1,
     }
     if not database().insert_new(connection, MAPPINGS, [row]):
-        raise ConflictError(f"'{word}' has a meaning already; change that one")
+        message = f"'{word}' has a meaning already; change that one"
+        raise ConflictError(message, findings=[Finding("/word", "unique", message)])
     _look_again(connection, provider_id)
     return UUID(str(row["id"]))
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
 from callbacks.models import Callback, CallbackState
 from core.db import database
@@ -13,6 +13,9 @@ from invoices.models import Provider
 
 CALLBACKS = Callback.__table__
 PROVIDERS = Provider.__table__
+
+LOOKED_AT = 20_000
+MOST_WORDS = 50
 _WITHOUT_BODY = [column for column in CALLBACKS.c if column.name not in {"body", "headers"}]
 
 
@@ -33,6 +36,28 @@ def newest(
     if provider is not None:
         statement = statement.where(CALLBACKS.c.provider_id == provider_id(connection, provider))
     return list(connection.execute(statement.order_by(CALLBACKS.c.id.desc()).limit(count)))
+
+
+def unmapped_words(connection: Connection, provider_id: UUID | None = None) -> list[Row[Any]]:
+    """Return the words that wait for somebody to say what they mean, the most frequent first.
+
+    Rows have `provider_id`, `word`, `count` and `last_at`. Only the newest LOOKED_AT callbacks
+    are looked at: finding all that wait would mean to read every callback there is.
+    """
+    names = ("provider_id", "provider_status", "state", "received_at")
+    new = select(*(CALLBACKS.c[name] for name in names)).order_by(CALLBACKS.c.id.desc())
+    looked_at = new.limit(LOOKED_AT).subquery()
+    columns, count = looked_at.c, func.count().label("count")
+    word = columns.provider_status.label("word")
+    statement = (
+        select(columns.provider_id, word, count, func.max(columns.received_at).label("last_at"))
+        .where(columns.state == CallbackState.UNMAPPED, columns.provider_status.is_not(None))
+        .group_by(columns.provider_id, columns.provider_status)
+        .order_by(count.desc(), columns.provider_status)
+    )
+    if provider_id is not None:
+        statement = statement.where(columns.provider_id == provider_id)
+    return list(connection.execute(statement.limit(MOST_WORDS)))
 
 
 def callback(connection: Connection, callback_id: UUID) -> Row[Any]:

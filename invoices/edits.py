@@ -209,6 +209,17 @@ def resume_provider(
     ring_after_commit(TaskName.GET_ACTIVE_INVOICES)
 
 
+def silence_provider(connection: Connection, code: str, by: By, version: int | None = None) -> None:
+    """Take a provider's alarm back, and leave all else as it is; the next failure raises it anew.
+
+    Raises:
+        NotFoundError: no such provider.
+        ChangedError: somebody else has changed it since `version`.
+    """
+    found = _locked_provider(connection, code, version)
+    editing.save(connection, PROVIDER_BOOK, found, {"alarm": None}, by)
+
+
 def _reason(text: str) -> str:
     if not 1 <= len(text.strip()) <= LONGEST_REASON or not text.strip().isprintable():
         message = f"reason: one line of 1 to {LONGEST_REASON} characters"

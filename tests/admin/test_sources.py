@@ -12,6 +12,7 @@ from invoices import access, edits, setup
 from invoices.models import ApiKey
 from invoices.setup import NewProvider
 from tests.admin.conftest import LogIn, Person
+from tests.admin.looking import complaints
 from tests.support import desk, factories
 
 pytestmark = pytest.mark.every_database
@@ -80,7 +81,7 @@ def test_a_bad_value_is_told_at_its_field(
 
     html = admin.post(f"{SOURCE}/new/", **given).get_data(as_text=True)
 
-    assert re.search(rf'<strong class="wrong">[^<]*{re.escape(words)}', html)
+    assert words in complaints(html)
     with reading() as connection:
         assert [row["name"] for row in setup.sources(connection)] == ["erp"]
 
