@@ -13,9 +13,11 @@ from admin.views import (
     keys,
     mappings,
     providers,
+    pushes,
     reports,
     schedules,
     sources,
+    subscriptions,
     users,
 )
 
@@ -33,6 +35,8 @@ def every_view() -> list[BaseView]:
         reports.Reports(_l("Reports"), "report", work),
         sources.Sources(_l("Sources"), "source", billing),
         keys.ApiKeys(_l("API keys"), "api_key", billing),
+        subscriptions.Subscriptions(_l("Subscriptions"), "subscription", billing),
+        pushes.Pushes(_l("Pushes"), "push", billing),
         providers.Providers(_l("Providers"), "provider", delivery),
         mappings.Mappings(_l("Status mappings"), "mapping", delivery),
         schedules.Schedules(_l("Schedule"), "schedule", operation),

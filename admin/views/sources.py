@@ -18,8 +18,10 @@ from admin.view import DeskView
 from admin.views.keys import state_of
 from invoices import access, edits, setup
 from invoices.models import ApiKey, Environment, Invoice, Provider, Source
+from status.models import Subscription, SubscriptionState
 
 KEYS = ApiKey.__table__
+SUBSCRIPTIONS = Subscription.__table__
 
 
 class SourceForm(VersionedForm):
@@ -114,11 +116,16 @@ class Sources(DeskView):
     def about(self, connection: Connection, row: Row[Any]) -> dict[str, Any]:
         """Show its keys, and how much it has handed over."""
         invoices = listing.counted(connection, Invoice.__table__, {"source_id": row.id})
+        told = SUBSCRIPTIONS.c.state != SubscriptionState.DELETED
+        subscriptions = listing.counted(connection, SUBSCRIPTIONS, {"source_id": row.id}, told)
         mine = {"source_id": str(row.id)}
         return {
             "badge": cells.badge_of("disabled" if row.is_disabled else "active"),
             "facts": {
                 _("Invoices"): cells.link(self.get_url("invoice.index_view", **mine), invoices),
+                _("Subscriptions"): cells.link(
+                    self.get_url("subscription.index_view", **mine), subscriptions
+                ),
             },
             "related": [self._keys(connection, row.id)],
         }

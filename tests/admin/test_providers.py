@@ -207,7 +207,7 @@ def test_the_alarm_is_shown_and_can_be_silenced(operator: Person) -> None:
 
 
 @pytest.mark.parametrize(
-    ("faults", "words"), [(Faults(), "accepted"), (Faults(busy=1.0), "temporary")]
+    ("faults", "words"), [(Faults(), "accepted"), (Faults(busy=1.0), "unknown")]
 )
 def test_a_test_asks_first_and_shows_what_came_back(
     operator: Person, faults: Faults, words: str
