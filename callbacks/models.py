@@ -70,6 +70,7 @@ class Callback(Base):
     finished_at: Mapped[datetime | None]
 
 
+Index("ix_callbacks_state", Callback.state, Callback.id)
 Index(
     "ix_callbacks_due",
     Callback.due_at,

@@ -196,10 +196,16 @@ class Invoice(Base):
 
 Index("ix_invoices_newest", Invoice.source_id, Invoice.id)
 Index("ix_invoices_number_search", Invoice.source_id, Invoice.number)
+Index("ix_invoices_status", Invoice.status, Invoice.id)
+Index("ix_invoices_number", Invoice.number, Invoice.id)
+Index("ix_invoices_due_date", Invoice.due_date, Invoice.id)
 
 
 class Document(Base):
-    """The bytes of an invoice as they came, or as we made them (`role` pdf)."""
+    """The bytes of an invoice as they came, or as we made them (`role` pdf).
+
+    `search_text` of an original is what its invoice is found by (invoices.searching).
+    """
 
     __tablename__ = "documents"
     __table_args__ = (UniqueConstraint("invoice_id", "role"),)
@@ -211,6 +217,7 @@ class Document(Base):
     size: Mapped[int]
     sha256: Mapped[str] = mapped_column(String(64))
     body: Mapped[bytes] = mapped_column(LongBytes)
+    search_text: Mapped[str | None] = mapped_column(String(1000))
 
 
 class Origin(StrEnum):
@@ -246,6 +253,7 @@ class Delivery(Base):
     created_at: Mapped[datetime]
 
 
+Index("ix_deliveries_state", Delivery.state, Delivery.id)
 Index(
     "ix_deliveries_due",
     Delivery.provider_id,

@@ -145,6 +145,7 @@ class Push(Base):
     finished_at: Mapped[datetime | None]
 
 
+Index("ix_pushes_state", Push.state, Push.id)
 Index(
     "ix_pushes_due",
     Push.subscription_id,

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
+    URL,
     Column,
     ColumnElement,
     Connection,
@@ -42,6 +43,10 @@ class PostgresqlDatabase(Database):
 
     driver: ClassVar[str] = "postgresql+psycopg"
     package: ClassVar[str] = "psycopg[binary]"
+
+    def __init__(self, url: str | URL) -> None:
+        self._indexes: set[str] = set()
+        super().__init__(url)
 
     def engine_options(self) -> dict[str, Any]:
         """Bound every wait: a request must never hang on a lock."""
@@ -139,6 +144,12 @@ class PostgresqlDatabase(Database):
             return
         names = tuple(rows[0])
         connection.execute(_update_from_arrays(table, names), _arrays(rows, names))
+
+    def has_index(self, connection: Connection, name: str) -> bool:
+        """Look it up; one that is there is remembered, one that is not may be made by hand."""
+        if name not in self._indexes and connection.scalar(select(func.to_regclass(name))):
+            self._indexes.add(name)
+        return name in self._indexes
 
     @staticmethod
     def replan_on_change(table: str, columns: Sequence[str]) -> list[str]:

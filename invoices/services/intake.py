@@ -27,6 +27,7 @@ from invoices.models import (
     Provider,
     Source,
 )
+from invoices.searching import search_text
 from invoices.values import NewInvoice
 from status import services as history
 from status.models import Cause, Status
@@ -228,6 +229,7 @@ def _pack(source_id: UUID, new: NewInvoice, provider: Row[Any] | None, now: date
         "size": len(new.body),
         "sha256": sha256(new.body).hexdigest(),
         "body": new.body,
+        "search_text": search_text(new.number, new.external_id, new.buyer_name),
     }
     delivery = {
         "id": delivery_id,

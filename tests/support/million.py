@@ -19,6 +19,7 @@ from sqlalchemy import Connection, insert, select, text
 from callbacks.models import Callback
 from core.database import Database
 from invoices.models import Delivery, Document, Invoice, Provider, Source
+from invoices.searching import search_text
 from status.models import Push, Status, StatusEvent, Subscription
 
 MILLION = 1_000_000
@@ -185,6 +186,7 @@ def _document(number: int) -> dict[str, Any]:
         "size": len(BODY),
         "sha256": DIGEST,
         "body": BODY,
+        "search_text": search_text(number_of(number), f"erp-{number:08}", buyer_of(number)),
     }
 
 
