@@ -34,4 +34,5 @@ def create_app(settings: Settings | None = None, *, has_pages: bool = True) -> F
     pages = PAGES if has_pages else ()
     for name in ("core.web", *pages, *PACKAGES):
         import_module(name).init_app(app)
+    import_module("core.web").keep_order(app)
     return app

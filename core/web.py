@@ -37,11 +37,18 @@ def init_app(app: Flask) -> None:
         app.before_request(_HostCheck(hosts))
     app.after_request(_finish)
     app.session_interface = _Sessions()
-    if isinstance(app.json, DefaultJSONProvider):
-        app.json.sort_keys = False  # members stand as they were written
     problems.init_app(app)
     app.register_blueprint(health.bp)
     app.register_blueprint(docs_page.bp)
+
+
+def keep_order(app: Flask) -> None:
+    """Let the members of answers stand as they were written.
+
+    Called last: an extension may put a JSON provider of its own in the place of Flask's.
+    """
+    if isinstance(app.json, DefaultJSONProvider):
+        app.json.sort_keys = False
 
 
 class _Sessions(SecureCookieSessionInterface):

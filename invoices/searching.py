@@ -6,6 +6,7 @@ each look is bounded, however many there are.
 """
 
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, union
 
@@ -40,10 +41,16 @@ def search_text(number: str, external_id: str | None, buyer_name: str) -> str:
 
 
 def clause(connection: Connection, words: str) -> ColumnElement[bool]:
-    """Return the condition that an invoice is found by `words`, in any case; no words find all."""
+    """Return the condition that an invoice is found by `words`, in any case, or by its id.
+
+    No words find all.
+    """
     wanted = words.replace("\0", "").strip()[:LONGEST]
     if not wanted:
         return INVOICES.c.id.is_not(None)
+    key = _id_of(wanted)
+    if key is not None:
+        return INVOICES.c.id == key
     if len(wanted) >= SHORTEST and database().has_index(connection, INDEX):
         return INVOICES.c.id.in_(_anywhere(wanted))
     return INVOICES.c.id.in_(_bounded(wanted))
@@ -86,6 +93,13 @@ def _beginning(name: str, wanted: str) -> Select[Any]:
     begins = and_(column >= wanted, column < wanted + _LAST)
     some = select(INVOICES.c.id).where(mine, begins).limit(MOST).subquery()
     return select(some.c.id)
+
+
+def _id_of(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def _pattern(wanted: str) -> str:

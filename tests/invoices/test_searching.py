@@ -54,6 +54,10 @@ def test_no_words_find_all(ours: UUID, words: str) -> None:
     assert len(find(words)) == 4
 
 
+def test_an_id_finds_its_invoice(ours: UUID) -> None:
+    assert find(str(ours)) == {ours}
+
+
 def test_two_letters_are_enough_among_the_newest(ours: UUID) -> None:
     assert find("26") == {ours}
 
