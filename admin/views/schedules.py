@@ -19,13 +19,14 @@ from admin import cells
 from admin.access import Role, who
 from admin.acts import Act, ActForm, ReasonedForm
 from admin.forms import AdminForm, TextField
+from admin.labels import label
 from admin.rows import spread
 from admin.schedule_form import FIELD_OF, NewScheduleForm, ScheduleForm, zones
 from admin.view import DeskView
 from core.db import reading
 from core.editing import By
 from core.errors import Finding, InputError
-from core.schedules import edits, history, queries, services
+from core.schedules import books, edits, history, queries, services
 from core.schedules.models import Origin, Schedule
 from core.schedules.timing import read_time
 
@@ -157,7 +158,6 @@ class Schedules(DeskView):
         "jitter_seconds",
         "pause_reason",
         "paused_until",
-        "origin",
         "updated_at",
         "updated_by",
         "id",
@@ -213,7 +213,10 @@ class Schedules(DeskView):
             "line": queries.line(connection, row.name),
             "preview": shown.preview if shown else None,
             "runs": history.history(connection, row.name, SHOWN_RUNS),
-            "changes": history.changes(connection, row.name, SHOWN_CHANGES),
+            "changes": [
+                (change, _fields(change))
+                for change in history.changes(connection, row.name, SHOWN_CHANGES)
+            ],
         }
 
     def create_form(self, obj: Any = None) -> AdminForm:
@@ -285,6 +288,16 @@ class Schedules(DeskView):
 def _places(slots: tuple[datetime, ...], start: datetime) -> list[tuple[str, datetime]]:
     """Return where each slot stands in a day from `start`, in percent of its width."""
     return [(f"{(slot - start) / DAY * 100:.2f}", slot) for slot in slots]
+
+
+def _fields(change: Row[Any]) -> list[tuple[str, Any, Any]]:
+    """Return what a change made of which field; what was empty and stays so is left out."""
+    before, after = books.typed(change.before), books.typed(change.after)
+    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    return [
+        (str(label(name)), cells.plain(before.get(name)), cells.plain(after.get(name)))
+        for name in names
+    ]
 
 
 @contextmanager

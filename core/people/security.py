@@ -16,7 +16,7 @@ from flask_security import Security, SQLAlchemyUserDatastore
 from flask_security.signals import user_authenticated
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from core import actor, csrf, security_headers
+from core import actor, csrf, security_headers, static_files
 from core.clock import utcnow
 from core.db import db, unit_of_work, will_write
 from core.errors import MediaTypeError
@@ -63,6 +63,7 @@ def init_app(app: Flask) -> None:
     Babel(app, default_locale="en", default_timezone=settings.timezone.key)
     csrf.init_app(app)
     security_headers.init_app(app)
+    static_files.init_app(app)
     security = _security()
     security.init_app(app)
     _leave_requests_alone(app, security)

@@ -126,7 +126,7 @@ def plain(values: Mapping[str, Any]) -> dict[str, str]:
 
 def typed(values: Mapping[str, str]) -> dict[str, Any]:
     """Take `plain` back."""
-    times = {"at", "start_at", "end_at"}
+    times = {"at", "start_at", "end_at", "paused_at", "paused_until", "next_slot_at"}
     read = {name: json.loads(value) for name, value in values.items()}
     return {
         name: datetime.fromisoformat(value) if name in times and value else value

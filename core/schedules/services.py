@@ -90,8 +90,8 @@ def skip_next(connection: Connection, name: str, by: By) -> datetime | None:
     after = next_slot(timing, old.next_slot_at)
     values = moments(old.id, timing, after)
     connection.execute(update(SCHEDULES).where(SCHEDULES.c.id == old.id).values(values))
-    skipped = {"next_slot_at": rfc3339(old.next_slot_at)}
-    left = {"next_slot_at": rfc3339(after) if after else ""}
+    skipped = plain({"next_slot_at": old.next_slot_at})
+    left = plain({"next_slot_at": after})
     note_change(connection, by, of=(old.id, name), before=skipped, after=left)
     return after
 
@@ -102,8 +102,8 @@ def silence(connection: Connection, name: str, by: By) -> bool:
     if not old.alarm:
         return False
     connection.execute(update(SCHEDULES).where(SCHEDULES.c.id == old.id).values(alarm=None))
-    silenced = {"alarm": old.alarm}
-    note_change(connection, by, of=(old.id, name), before=silenced, after={"alarm": ""})
+    silenced, quiet = plain({"alarm": old.alarm}), plain({"alarm": None})
+    note_change(connection, by, of=(old.id, name), before=silenced, after=quiet)
     return True
 
 
