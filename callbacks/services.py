@@ -8,7 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, and_, or_, select, update
 
-from callbacks import schemas
+from callbacks import mails, schemas
+from callbacks.mails import Judged
 from callbacks.models import Callback, CallbackKind, CallbackState, StatusMapping
 from callbacks.schemas import Said
 from core.clock import utcnow
@@ -16,6 +17,7 @@ from core.db import database
 from core.errors import KuvertError, NotFoundError
 from core.ids import new_id
 from core.pump import Group
+from core.settings import current
 from invoices.models import Delivery, Provider
 from invoices.services.verdicts import Effect, Verdict, apply_verdicts
 from status.models import Status
@@ -75,25 +77,39 @@ def process(connection: Connection, token: UUID, ids: Sequence[UUID]) -> list[En
     if not rows:
         return []
     ends: dict[UUID, End] = {}
+    judged = _judge_mails(connection, rows)
     said = _read_all(connection, rows, ends)
     matched = _match(connection, rows, said)
     meanings = _meanings(connection, {row.provider_id for row in rows if row.provider_id})
     verdicts = []
     for row in rows:
-        if row.id in ends:
+        if row.id in ends or row.id in judged:
             continue
         verdict = _verdict(row, said[row.id], matched[row.id], meanings)
         if isinstance(verdict, End):
             ends[row.id] = verdict
         else:
             verdicts.append(verdict)
-    effects = apply_verdicts(connection, verdicts)
+    verdicts += [mail.verdict for mail in judged.values() if mail.verdict]
+    order = {row.id: number for number, row in enumerate(rows)}
+    effects = apply_verdicts(connection, sorted(verdicts, key=lambda one: order[one.key]))
+    by_id = {row.id: row for row in rows}
     for verdict in verdicts:
-        row = next(item for item in rows if item.id == verdict.key)
-        ends[row.id] = _ended(row, said[row.id], verdict, effects[verdict.key])
+        if verdict.key in said:
+            row = by_id[verdict.key]
+            ends[row.id] = _ended(row, said[row.id], verdict, effects[verdict.key])
+    ends |= {
+        row_id: _ended_mail(by_id[row_id], mail, effects.get(row_id))
+        for row_id, mail in judged.items()
+    }
     _write(connection, rows, ends)
     _count_hits(connection, rows, said)
     return [ends[row.id] for row in rows]
+
+
+def _judge_mails(connection: Connection, rows: Iterable[Row[Any]]) -> dict[UUID, Judged]:
+    found = [row for row in rows if row.kind == CallbackKind.DSN]
+    return mails.judge(connection, found, current().secret_key) if found else {}
 
 
 def _read_all(
@@ -105,8 +121,6 @@ def _read_all(
     said = {}
     for row in rows:
         if row.kind == CallbackKind.DSN:
-            note = "nothing in it proves which delivery it speaks of"
-            ends[row.id] = End(row.id, CallbackState.UNMATCHED, note)
             continue
         try:
             said[row.id] = schemas.read(row.body, settings[row.provider_id])
@@ -209,6 +223,23 @@ def _ended(row: Row[Any], said: Said, verdict: Verdict, effect: Effect) -> End:
         return End(row.id, CallbackState.RECEIVED, note, due_at, said, verdict.delivery_id)
     state = CallbackState.APPLIED if effect == Effect.APPLIED else CallbackState.IGNORED
     return End(row.id, state, f"{state}: {verdict.status}", None, said, verdict.delivery_id)
+
+
+def _ended_mail(row: Row[Any], mail: Judged, effect: Effect | None) -> End:
+    """Return what became of a mail; its kind stands where a provider's word would."""
+    said = Said(
+        reference=str(mail.delivery_id or ""),
+        dispatch_key=mail.delivery_id,
+        status=str(mail.kind),
+        occurred_at=mail.occurred_at,
+        detail=mail.note,
+    )
+    if mail.verdict is None or effect is None:
+        return End(row.id, mail.state, mail.note, None, said, mail.delivery_id)
+    if effect == Effect.EARLY:
+        return _ended(row, said, mail.verdict, effect)
+    state = CallbackState.APPLIED if effect == Effect.APPLIED else CallbackState.IGNORED
+    return End(row.id, state, mail.note, None, said, mail.delivery_id)
 
 
 def _write(connection: Connection, rows: Iterable[Row[Any]], ends: Mapping[UUID, End]) -> None:

@@ -26,7 +26,8 @@ CALLBACKS = pump.Pump(
 @shared_task(name=TaskName.CHECK_EMAIL_INBOX.value, throws=(KuvertError,))
 def check_email_inbox() -> str:
     """Read the mailbox that answers to our mails come to."""
-    return str(reading.check(current().imap_url))
+    settings = current()
+    return str(reading.check(settings.imap_url, lease=pump.limits(settings).lease))
 
 
 @shared_task(name=TaskName.GET_DUE_CALLBACKS.value)

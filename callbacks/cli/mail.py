@@ -26,10 +26,13 @@ def mail() -> None:
 def check(*, as_json: bool) -> None:
     """Read the mailbox once, now, as tasks.checkEmailInbox does."""
     from callbacks.mailbox import reading
+    from core import pump
     from core.settings import current
 
+    settings = current()
     with application():
-        report = reading.check(current().imap_url, on_progress=_show)
+        lease = pump.limits(settings).lease
+        report = reading.check(settings.imap_url, lease=lease, on_progress=_show)
     if as_json:
         output(asdict(report), as_json)
     else:

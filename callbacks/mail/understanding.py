@@ -7,9 +7,9 @@ from callbacks.mail import fields, notices, odd_forms, reports, words
 from callbacks.mail.addresses import all_addresses, first_address
 from callbacks.mail.opening import Opened, TooMuchError, open_mail
 from callbacks.mail.verdict import Action, Firmness, Kind, Recipient, Understood
+from core import mail_token
 
-OWN_HEADER = "kuvert-dispatch"
-"""Stands in every mail that Kuvert sends."""
+OWN_HEADER = mail_token.HEADER.lower()
 
 _ROBOT = words.phrases("wrote_by_a_machine")
 _FAILURE = words.phrases("says_it_failed")
@@ -36,7 +36,7 @@ def understand(raw: bytes) -> Understood:
 def _own(opened: Opened, _: bytes) -> Understood | None:
     if OWN_HEADER not in opened.headers:
         return None
-    return _said(opened, Kind.OWN, [], f"it carries our own header {OWN_HEADER}")
+    return _said(opened, Kind.OWN, [], f"it carries our own header {mail_token.HEADER}")
 
 
 def _feedback(opened: Opened, _: bytes) -> Understood | None:

@@ -1,8 +1,8 @@
 """One run of `tasks.checkEmailInbox`: fetch, keep raw, work through, and only then move."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from time import monotonic
@@ -27,14 +27,11 @@ NO_MAILBOX = "no mailbox is set (KUVERT_IMAP_URL)"
 BATCH = 200
 """Mails listed at a time."""
 
-RUN_LEASE = timedelta(seconds=150)
-"""Renewed with each group of mails; longer than the silences of a server that are borne."""
-
 RUN_SECONDS = 300.0
 """A run ends by itself after this long, and rings for the next one."""
 
-ROW_LEASE = timedelta(minutes=5)
-"""How long a mail that was kept waits for this run before the pump takes it up."""
+LEASE = timedelta(minutes=5)
+"""How long a run that died keeps the next one waiting, and the pump from the mails it had kept."""
 
 Opener = Callable[[Address], Mailbox]
 Progress = Callable[["Report"], None]
@@ -42,9 +39,13 @@ Progress = Callable[["Report"], None]
 
 @dataclass(slots=True)
 class Report:
-    """What a run did, in mails. `left`: still in the folder and not looked at."""
+    """What a run did, in mails. `left`: still in the folder and not looked at.
+
+    `kinds` says what the new ones are: bounce, delay, auto_reply and so on.
+    """
 
     new: int = 0
+    kinds: dict[str, int] = field(default_factory=dict)
     repeated: int = 0
     processed: int = 0
     unmatched: int = 0
@@ -56,16 +57,29 @@ class Report:
         """Return one line for the log and the schedule."""
         if self.note:
             return self.note
-        parts = [f"{self.new} new"]
+        parts = [f"{self.new} new{self._kinds()}"]
         parts += [f"{self.repeated} seen before"] if self.repeated else []
         parts += [f"{self.processed} processed, {self.unmatched} unmatched"]
         parts += [f"{self.gone} could not be fetched"] if self.gone else []
         parts += [f"{self.left} left"] if self.left else []
         return ", ".join(parts)
 
+    def _kinds(self) -> str:
+        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(self.kinds.items()))
+        return f" ({counts})" if counts else ""
+
+    def count(self, kinds: Mapping[str, int]) -> None:
+        """Add to what the new mails are."""
+        for kind, count in kinds.items():
+            self.kinds[kind] = self.kinds.get(kind, 0) + count
+
 
 def check(
-    url: str | None, *, opener: Opener = ImapMailbox, on_progress: Progress | None = None
+    url: str | None,
+    *,
+    lease: timedelta = LEASE,
+    opener: Opener = ImapMailbox,
+    on_progress: Progress | None = None,
 ) -> Report:
     """Read the mailbox once; of two runs at a time the second ends at once and says so.
 
@@ -75,11 +89,11 @@ def check(
     if url is None:
         return Report(note=NO_MAILBOX)
     with unit_of_work() as connection:
-        held = leases.take(connection, str(TaskName.CHECK_EMAIL_INBOX), RUN_LEASE)
+        held = leases.take(connection, str(TaskName.CHECK_EMAIL_INBOX), lease)
     if isinstance(held, leases.Busy):
         return Report(note=f"already running since {held.since:%Y-%m-%dT%H:%M:%SZ}")
     try:
-        report = _read(Address.parse(url), held, opener, on_progress)
+        report = _read(Address.parse(url), _Lease(held, lease), opener, on_progress)
     finally:
         insist(partial(leases.release, held=held))
     if report.left:
@@ -89,11 +103,11 @@ def check(
 
 
 def _read(
-    address: Address, held: leases.Held, opener: Opener, on_progress: Progress | None
+    address: Address, lease: "_Lease", opener: Opener, on_progress: Progress | None
 ) -> Report:
     mailbox = opener(address)
     try:
-        run = _Run(mailbox, address.shown, held)
+        run = _Run(mailbox, address.shown, lease)
         for _ in run.rounds():
             if on_progress:
                 on_progress(run.report)
@@ -102,14 +116,27 @@ def _read(
     return run.report
 
 
+@dataclass(frozen=True, slots=True)
+class _Lease:
+    """The right to read, renewed with each group of mails."""
+
+    held: leases.Held
+    length: timedelta
+
+    def renew(self) -> bool:
+        """Hold on; False when another run has taken over."""
+        with unit_of_work() as connection:
+            return leases.renew(connection, self.held, self.length)
+
+
 class _Run:
     """One pass over a mailbox."""
 
-    def __init__(self, mailbox: Mailbox, name: str, held: leases.Held) -> None:
+    def __init__(self, mailbox: Mailbox, name: str, lease: _Lease) -> None:
         self.report = Report()
         self._mailbox = mailbox
         self._name = name
-        self._held = held
+        self._lease = lease
         with reading() as connection:
             self._last_uid = storing.progress(connection, name, mailbox.uid_validity)
 
@@ -122,7 +149,7 @@ class _Run:
             batch = waiting[start : start + BATCH]
             fetched = 0
             for mails in self._mailbox.read(batch):
-                if monotonic() > stop_at or stopping.is_asked() or not self._hold_on():
+                if monotonic() > stop_at or stopping.is_asked() or not self._lease.renew():
                     return
                 self._take_in(mails)
                 fetched += len(mails)
@@ -138,16 +165,12 @@ class _Run:
         old = [uid for uid in uids if uid <= self._last_uid]
         return new + (old if self._mailbox.can_move else [])
 
-    def _hold_on(self) -> bool:
-        with unit_of_work() as connection:
-            return leases.renew(connection, self._held, RUN_LEASE)
-
     def _take_in(self, mails: Sequence[Mail]) -> None:
         """Keep mails, work through them, move them; each step begins when the last is safe."""
         token, now = new_id(), utcnow()
 
         def keep(connection: Connection) -> list[storing.Kept]:
-            kept = storing.keep(connection, mails, token, now, now + ROW_LEASE)
+            kept = storing.keep(connection, mails, token, now, now + self._lease.length)
             last = max(self._last_uid, *(mail.uid for mail in mails))
             storing.remember(connection, self._name, self._mailbox.uid_validity, last, now)
             return kept
@@ -164,6 +187,7 @@ class _Run:
     def _move(self, kept: Sequence[storing.Kept]) -> None:
         with reading() as connection:
             places = storing.destinations(connection, kept)
+            self.report.count(storing.kinds(connection, kept))
         self.report.processed += len(places[Folder.PROCESSED])
         self.report.unmatched += len(places[Folder.UNMATCHED])
         if self._mailbox.can_move:

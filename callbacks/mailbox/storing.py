@@ -1,6 +1,7 @@
 """Mails in the database: each kept raw as a callback, once, and how far a mailbox was read."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import Connection, and_, select, update
 
 from callbacks.mailbox.protocol import Folder, Mail
+from callbacks.mails import NOISE
 from callbacks.models import Callback, CallbackKind, CallbackState, MailboxProgress
 from core.db import database
 from core.ids import new_id
@@ -43,7 +45,6 @@ LONGEST_NAME = 255
 CUT = "kept"
 """Shown among the headers of a mail of which only the beginning is stored."""
 
-OPEN = (CallbackState.UNMATCHED, CallbackState.UNPARSABLE)
 
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 _MESSAGE_ID = re.compile(r"<[^<>\s]{1,250}>")
@@ -90,22 +91,31 @@ def destinations(connection: Connection, kept: Iterable[Kept]) -> dict[Folder, l
     """Return where each mail belongs, by the numbers of the mails.
 
     One that says something about a delivery of ours, or that a machine wrote for no reader, is
-    processed; whatever somebody may have to look at is unmatched.
+    processed; whatever somebody may have to look at is unmatched. One that nobody has worked
+    through yet has no place: it stays, for the next run.
     """
     by_id: dict[UUID, list[int]] = {}
     for item in kept:
         by_id.setdefault(item.id, []).append(item.uid)
     columns = CALLBACKS.c
-    statement = select(columns.id, columns.state, columns.delivery_id).where(
-        database().among(columns.id, list(by_id))
-    )
+    statement = select(
+        columns.id, columns.state, columns.delivery_id, columns.provider_status
+    ).where(database().among(columns.id, list(by_id)))
     found: dict[Folder, list[int]] = {folder: [] for folder in Folder}
     for row in connection.execute(statement):
-        if row.delivery_id is None and row.state == CallbackState.RECEIVED:
-            continue  # nobody has worked through it: it stays, for the next run
-        is_open = row.delivery_id is None and row.state in OPEN
-        found[Folder.UNMATCHED if is_open else Folder.PROCESSED] += by_id[row.id]
+        if row.delivery_id is not None or row.provider_status in NOISE:
+            found[Folder.PROCESSED] += by_id[row.id]
+        elif row.state != CallbackState.RECEIVED:
+            found[Folder.UNMATCHED] += by_id[row.id]
     return found
+
+
+def kinds(connection: Connection, kept: Iterable[Kept]) -> dict[str, int]:
+    """Count what the new ones among these mails are."""
+    ids = [item.id for item in kept if item.is_new]
+    columns = CALLBACKS.c
+    statement = select(columns.provider_status).where(database().among(columns.id, ids))
+    return dict(Counter(connection.scalars(statement.where(columns.provider_status.is_not(None)))))
 
 
 def progress(connection: Connection, name: str, uid_validity: int) -> int:

@@ -39,13 +39,17 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """One word about one delivery. `key` names it in the answer."""
+    """One word about one delivery. `key` names it in the answer.
+
+    `is_note`: what is said is worth a line in the history, whether or not it changes the status.
+    """
 
     key: UUID
     delivery_id: UUID
     status: Status
     occurred_at: datetime | None
     note: str
+    is_note: bool = False
 
 
 def apply_verdicts(connection: Connection, verdicts: Sequence[Verdict]) -> dict[UUID, Effect]:
@@ -135,6 +139,8 @@ def _moves(
 
 def _ignored_note(verdict: Verdict, delivery: Row[Any], *, is_current: bool) -> str:
     """Say why the invoice stays as it is."""
+    if verdict.is_note and is_current:
+        return verdict.note
     if not is_current:
         return f"{verdict.status} for an earlier delivery: {verdict.note}"
     again = "repeated" if verdict.status == delivery.state else f"late, it is {delivery.state}"

@@ -84,7 +84,7 @@ def test_a_mail_is_kept_as_it_came_and_then_moved(app: Flask, url: str, box: Cli
     assert (report.new, report.unmatched, report.left) == (1, 1, 0)
     [row] = rows()
     assert row.body == raw
-    assert (row.kind, row.provider_id, row.state) == ("dsn", None, "unmatched")
+    assert (row.kind, row.provider_id, row.state) == ("dsn", None, "ignored")
     assert row.dedupe_key == "<one@example.org>"
     assert row.headers["subject"] == "Good day"
     assert row.due_at is None
@@ -150,7 +150,7 @@ def test_a_crash_in_the_database_keeps_each_once_and_loses_none(
     expire_leases()
     check(url)
 
-    assert [row.state for row in rows()] == ["unmatched", "unmatched"]
+    assert [row.state for row in rows()] == ["ignored", "ignored"]
     assert box.bodies() == []
     assert len(box.bodies(UNMATCHED)) == 2
 

@@ -94,7 +94,7 @@ def test_a_run_says_what_it_read(app: Flask, set_url: str, box: Client) -> None:
 
     run = run_of_the_schedule(check_email_inbox)
 
-    assert (run.state, run.note) == ("done", "1 new, 0 processed, 1 unmatched")
+    assert (run.state, run.note) == ("done", "1 new (1 ordinary), 0 processed, 1 unmatched")
 
 
 def test_a_mailbox_that_refuses_fails_the_run_and_says_why(app: Flask, url: str, user: str) -> None:
@@ -120,7 +120,7 @@ def test_a_check_by_hand_tells_and_shows_its_progress(
 
     done = console("mail", "check")
 
-    assert done.out == "2 new, 0 processed, 2 unmatched\n"
+    assert done.out == "2 new (2 ordinary), 0 processed, 2 unmatched\n"
     assert done.err == "2 of 2 mails\n"
 
 
@@ -129,6 +129,7 @@ def test_a_check_in_json(console: Console, set_url: str, box: Client) -> None:
 
     assert console("mail", "check", "--json").json() == {
         "new": 1,
+        "kinds": {"ordinary": 1},
         "repeated": 0,
         "processed": 0,
         "unmatched": 1,
@@ -167,7 +168,7 @@ def test_what_was_read_is_in_the_list_of_callbacks(
     shown = console("callback", "show", row["id"])
     again = console("callback", "replay", row["id"], "--json").json()
 
-    assert (row["kind"], row["provider"], row["state"]) == ("dsn", None, "unmatched")
+    assert (row["kind"], row["provider"], row["state"]) == ("dsn", None, "ignored")
     assert "Shown" in shown.out
     assert "Good day." in shown.out
-    assert again["state"] == "unmatched"
+    assert again["state"] == "ignored"
