@@ -9,7 +9,7 @@ def test_an_address_with_a_version_may_be_kept(app: Flask, client: FlaskClient) 
         address = url_for("static", filename="admin/desk.css")
         other = url_for("static", filename="admin/desk.js")
 
-    answer = client.get(address)
+    answer = client.get(address, buffered=True)
 
     assert "?v=" in address
     assert address.split("=")[1] != other.split("=")[1]
@@ -17,7 +17,7 @@ def test_an_address_with_a_version_may_be_kept(app: Flask, client: FlaskClient) 
 
 
 def test_one_without_is_asked_for_again(client: FlaskClient) -> None:
-    answer = client.get("/static/docs.js")
+    answer = client.get("/static/docs.js", buffered=True)
 
     assert answer.status_code == 200
     assert "immutable" not in answer.headers["Cache-Control"]
