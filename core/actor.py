@@ -51,7 +51,10 @@ def acting(name: str, reason: str | None = None) -> Iterator[None]:
 
 @contextmanager
 def because(reason: str | None) -> Iterator[None]:
-    """Say why, for what is changed inside the block; None leaves what was said before."""
+    """Say why, for what is changed inside the block; None leaves what was said before.
+
+    Objects of a session are changed when they are flushed.
+    """
     who = _who.get() or Who(command_line_user())
     before = _who.set(who._replace(reason=reason or who.reason))
     try:

@@ -1,17 +1,20 @@
 """Every change of an audited table leaves an entry, whoever makes it and by what statement."""
 
+from contextlib import closing
 from uuid import UUID
 
 import pytest
 from flask import Flask
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, event, insert, select, update
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from core import actor, audit
 from core.audit.models import AuditEntry
 from core.audit.statements import UnauditedError
+from core.database import Database
 from core.db import database, db, reading, trial, unit_of_work
+from core.errors import ConflictError
 from core.ids import new_id
 from invoices.models import ApiKey, Source
 from tests.core.audit.entries import KEYS, SOURCES, a_key, a_source, add_sources, entries, written
@@ -338,6 +341,32 @@ def test_a_change_outside_of_a_transaction_is_refused(app: Flask) -> None:
             connection.execute(delete(SOURCES))
 
     assert [row.name for row in desk.rows(SOURCES)] == ["erp"]
+
+
+def test_a_row_that_slips_in_meanwhile_takes_the_statement_back(
+    app: Flask, engine: str, database_url: str
+) -> None:
+    if engine == "sqlite":
+        pytest.skip("SQLite has one writer at a time")
+    add_sources("early")
+    late = [a_source("late")]
+
+    def slip_in(_: Connection, __: object, statement: str, *___: object) -> None:
+        if statement.startswith("UPDATE sources") and late:
+            with closing(Database(database_url)) as other, other.engine.begin() as connection:
+                connection.execute(insert(SOURCES).values(late.pop()))
+
+    event.listen(database().engine, "before_cursor_execute", slip_in)
+    try:
+        with pytest.raises(ConflictError, match="same moment"), unit_of_work() as connection:
+            connection.execute(update(SOURCES).values(is_disabled=True))
+    finally:
+        event.remove(database().engine, "before_cursor_execute", slip_in)
+
+    assert [(row.name, row.is_disabled) for row in desk.rows(SOURCES)] == [
+        ("early", False),
+        ("late", False),
+    ]
 
 
 # The entries themselves
