@@ -194,7 +194,7 @@ def test_after_five_minutes_without_a_database_each_schedule_obeys_its_policy(
         with proxy.away():
             time.sleep(OUTAGE_SECONDS)
         back_at, began = utcnow(), time.monotonic()
-        own.expect(lambda: runs(own)[0].claimed_at > back_at, 15, "it goes on")
+        own.expect(lambda: max(run.claimed_at for run in runs(own)) > back_at, 15, "it goes on")
         seconds = time.monotonic() - began
         time.sleep(12)
         finish(own)

@@ -17,7 +17,7 @@ from tests.support.data import ROOT
 
 MANAGE = (sys.executable, str(ROOT / "manage.py"))
 CELERY = (sys.executable, "-m", "celery", "-A", "core.worker:celery")
-READY_SECONDS = 40
+READY_SECONDS = 120
 LAST_LINES = 60
 
 Command = Sequence[str]
