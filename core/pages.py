@@ -1,5 +1,6 @@
 """Pages for people: who gets one instead of a problem in JSON, and the page of an error."""
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ BY_KEY = ("/api/", "/callbacks/")
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 """Asked for by address, not by name: by Kubernetes, load balancers, Prometheus."""
 
+_FILES = re.compile(r"/(fs-|admin/)?static/")
+
 HTML = "text/html"
 _JSON = "application/json"
 _STAFF = ("/admin",)
@@ -21,9 +24,13 @@ _LOGIN = "security"
 
 
 def is_without_session(environ: "WSGIEnvironment") -> bool:
-    """Tell whether a cookie counts for nothing at this address: keys and signatures do."""
+    """Tell whether a cookie counts for nothing at this address.
+
+    Keys and signatures count there; or it is a file for everybody, which may be kept on the way
+    and must not carry anybody's session.
+    """
     path: str = environ.get("PATH_INFO", "")
-    return path.startswith(BY_KEY) or path in PROBES
+    return path.startswith(BY_KEY) or path in PROBES or _FILES.match(path) is not None
 
 
 def is_asked_for() -> bool:

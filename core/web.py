@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Request, Response, current_app, g, request
 from flask.json.provider import DefaultJSONProvider
-from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from werkzeug.exceptions import BadRequest
 
 from core import actor, docs_page, health, problems
@@ -59,6 +59,19 @@ class _Sessions(SecureCookieSessionInterface):
         if "HTTP_COOKIE" not in request.environ or is_without_session(request.environ):
             return self.session_class()
         return super().open_session(app, request)
+
+    def should_set_cookie(self, app: Flask, session: SessionMixin) -> bool:
+        """Tell whether the answer brings the cookie anew, which puts its end off.
+
+        A page that loads itself again says nothing of whether somebody is there.
+        """
+        return session.modified or (not _is_by_itself() and super().should_set_cookie(app, session))
+
+
+def _is_by_itself() -> bool:
+    """Tell whether a script went to this page, without a click (W3C Fetch Metadata)."""
+    headers = request.headers
+    return headers.get("Sec-Fetch-Mode") == "navigate" and "Sec-Fetch-User" not in headers
 
 
 def settings_of(app: Flask) -> Settings:

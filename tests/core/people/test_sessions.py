@@ -163,6 +163,21 @@ def test_a_session_that_is_used_goes_on(
         assert browser.is_in()
 
 
+def test_a_page_that_loads_itself_again_does_not_put_the_end_off(
+    browser: Browser, ann: str
+) -> None:
+    browser.log_in(ann)
+    browser.get("/change")  # which makes the token of its form
+
+    by_itself = browser.get("/change", headers={"Sec-Fetch-Mode": "navigate"})
+    by_click = browser.get(
+        "/change", headers={"Sec-Fetch-Mode": "navigate", "Sec-Fetch-User": "?1"}
+    )
+
+    assert "Set-Cookie" in by_click.headers
+    assert "Set-Cookie" not in by_itself.headers
+
+
 # The cookie
 
 
@@ -194,6 +209,17 @@ def test_the_api_knows_no_cookie(
 
     assert (refused.status_code, allowed.status_code) == (401, 200)
     for answer in (refused, allowed):
+        assert "Set-Cookie" not in answer.headers
+        assert "Vary" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "path", ["/static/kuvert.css", "/fs-static/js/webauthn.js", "/admin/static/x.css"]
+)
+def test_files_that_may_be_kept_carry_no_session(browser: Browser, ann: str, path: str) -> None:
+    browser.log_in(ann)
+
+    with browser.get(path) as answer:
         assert "Set-Cookie" not in answer.headers
         assert "Vary" not in answer.headers
 
