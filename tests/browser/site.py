@@ -18,11 +18,16 @@ ENGINES = ("sqlite", "postgresql")
 
 @dataclass
 class Site:
-    """An installation that serves pages; `sessions` keeps what browsers that logged in hold."""
+    """An installation that serves pages.
+
+    `sessions` keeps what browsers that logged in hold; `taken` are the numbers of invoices that
+    a test has changed.
+    """
 
     kuvert: Installation
     engine: str
     sessions: dict[Role, StorageState] = field(default_factory=dict)
+    taken: list[str] = field(default_factory=list)
 
     @property
     def origin(self) -> str:

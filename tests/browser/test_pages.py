@@ -3,10 +3,14 @@
 What the crawler does not do is press buttons: forms and acts have tests of their own.
 """
 
-import pytest
-from playwright.sync_api import Page
+from enum import StrEnum
 
+import pytest
+from playwright.sync_api import Page, expect
+
+from callbacks.models import CallbackState
 from core.people.roles import Role
+from status.models import Status
 from tests.browser.crawler import crawl, name_of
 from tests.browser.looks import Look, assert_accessible, assert_fits
 from tests.browser.windows import Windows
@@ -28,6 +32,22 @@ def test_no_link_leads_somebody_where_he_may_not_go(windows: Windows, role: Role
     walk = crawl(windows.open(role), HOME, lambda page, kind: None)
 
     assert len(walk.pages) > 5
+
+
+@pytest.mark.parametrize(
+    ("place", "states"), [("invoice", Status), ("callback", CallbackState), ("delivery", Status)]
+)
+def test_what_is_in_any_state_can_be_looked_at(
+    windows: Windows, place: str, states: type[StrEnum]
+) -> None:
+    page = windows.open(Role.VIEWER)
+    for state in states:
+        page.goto(f"{HOME}{place}/?{'status' if place == 'invoice' else 'state'}={state}")
+        first = page.locator("tbody tr a[href*='/details/']").first
+        if first.count():
+            first.click()
+            page.wait_for_url("**/details/**")
+            expect(page.locator("main")).to_contain_text(str(state).replace("_", " "))
 
 
 @pytest.mark.storm

@@ -19,11 +19,15 @@ class Windows:
         self._site = site
         self._opened: list[tuple[BrowserContext, Watch]] = []
 
-    def open(self, role: Role | None = None) -> Page:
+    def open(self, role: Role | None = None, *, java_script_enabled: bool = True) -> Page:
         """Open a window of nobody, or of somebody with that role who has logged in."""
         session = logged_in(self._browser, self._site, role) if role else None
         context = self._browser.new_context(
-            base_url=self._site.origin, viewport=WIDE, storage_state=session, locale="en-GB"
+            base_url=self._site.origin,
+            viewport=WIDE,
+            storage_state=session,
+            locale="en-GB",
+            java_script_enabled=java_script_enabled,
         )
         context.set_default_timeout(PATIENCE_MS)
         self._opened.append((context, Watch(context, self._site.origin)))
