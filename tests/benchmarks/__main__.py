@@ -8,6 +8,7 @@ from collections.abc import Callable
 from tests.benchmarks import (
     peer,
     report,
+    work_admin,
     work_audit,
     work_claims,
     work_counts,
@@ -67,6 +68,7 @@ RUNS: dict[str, Callable[[Stage, Desk], list[Row]]] = {
     "claims": work_claims.rows,
     "schedule": work_schedule.rows,
     "audit": work_audit.rows,
+    "admin": work_admin.rows,
 }
 """The parts, in an order in which no part's rows are in the way of the next."""
 

@@ -89,7 +89,7 @@ def stage() -> Iterator[Stage]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kuvert-bench-")))
         own = f"kuvert_bench_{secrets.token_hex(4)}"
-        databases = [stack.enter_context(_database(name)) for name in (own, f"{own}_peer")]
+        databases = [stack.enter_context(new_database(name)) for name in (own, f"{own}_peer")]
         brokers = [stack.enter_context(_vhost(name)) for name in (own, f"{own}_peer")]
         secret = Secret(secrets.token_bytes(32))
         environ = _environ(folder, databases[0], brokers[0], secret)
@@ -136,7 +136,7 @@ def _peer_environ(database: str, broker: str, secret: Secret) -> dict[str, str]:
 
 
 @contextmanager
-def _database(name: str) -> Iterator[str]:
+def new_database(name: str) -> Iterator[str]:
     """Make a database on the server; yields its name, and drops it."""
     with connect("postgres") as server:
         server.execute(f'CREATE DATABASE "{name}"')

@@ -1,0 +1,143 @@
+"""The invoice list of the admin over 1,000,000 invoices, beside Flask-Admin's own.
+
+Both are asked over one kept connection, in turns; what counts is the median of the time until the
+last byte of the page. Both are one gunicorn process with the same options. Ours is asked by
+somebody who has logged in.
+"""
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from pathlib import Path
+
+from core.database import Database
+from core.people import services
+from core.people.roles import Role
+from tests.benchmarks.kuvert import Desk
+from tests.benchmarks.processes import ROOT, Process, children, free_port
+from tests.benchmarks.report import Goal, Row, at_most
+from tests.benchmarks.rounds import in_turns
+from tests.benchmarks.stage import POSTGRES, POSTGRES_USER, Stage, new_database
+from tests.benchmarks.visitor import Visitor
+from tests.support import million
+
+ROUNDS = 7
+LAST = f"?page={million.MILLION // 25 - 1}"
+SEARCH = f"?search={million.number_of(million.MILLION - 7)}"
+EXPORT_MB, EXPORT_SECONDS = 200.0, 120.0
+EMAIL, PASSWORD = "ann@example.com", "a heron waits by the weir"
+OURS, PLAIN, SEARCHABLE = "/admin/invoice/", "/admin/plain/", "/admin/searchable/"
+PAGES = (
+    ("first page", OURS, PLAIN, 0.1),
+    ("last page", OURS + LAST, PLAIN + LAST, 1.0),
+    ("search for a number", OURS + SEARCH, SEARCHABLE + SEARCH, 1.0),
+)
+"""What is asked of both, and which part of the other's time ours may take."""
+
+_PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
+
+Place = Callable[[Stage], AbstractContextManager[str]]
+
+
+def rows(stage: Stage, desk: Desk) -> list[Row]:
+    """Measure on both engines, each with a database of its own."""
+    del desk
+    places: dict[str, Place] = {"PostgreSQL": _postgresql, "SQLite": _sqlite}
+    return [row for engine, place in places.items() for row in _measured(engine, place, stage)]
+
+
+@contextmanager
+def _postgresql(stage: Stage) -> Iterator[str]:
+    with new_database(f"{stage.database}_admin") as name:
+        yield f"postgresql+psycopg://{POSTGRES_USER}@{POSTGRES}/{name}"
+
+
+@contextmanager
+def _sqlite(stage: Stage) -> Iterator[str]:
+    path = stage.folder / "million.db"
+    yield f"sqlite:///{path}"
+    for file in stage.folder.glob(f"{path.name}*"):
+        file.unlink()
+
+
+def _measured(engine: str, place: Place, stage: Stage) -> Iterator[Row]:
+    what = f"1,000,000 invoices on {engine}:"
+    with place(stage) as url, stage.part() as scene:
+        environ = {**stage.environ, "KUVERT_DATABASE_URL": url}
+        _fill(url, environ)
+        ours, process = _start_ours(scene, environ)
+        other = _start_plain(scene, environ)
+        for name, path, other_path, goal in PAGES:
+            sides = partial(ours.get, path), partial(other.get, other_path)
+            yield _faster(f"{what} {name}", in_turns(*sides, rounds=ROUNDS), goal)
+        yield from _export(what, ours, process, million.MILLION)
+
+
+def _fill(url: str, environ: Mapping[str, str]) -> None:
+    """Bring the schema up; store the invoices, and somebody who may look at them."""
+    migrate = [sys.executable, "manage.py", "db", "upgrade"]
+    subprocess.run(migrate, cwd=ROOT, env=environ, check=True, capture_output=True)
+    database = Database(url)
+    try:
+        million.fill(database)
+        with database.engine.begin() as connection:
+            services.add(connection, EMAIL, Role.VIEWER, PASSWORD)
+    finally:
+        database.close()
+
+
+def _start_ours(scene: Stage, environ: Mapping[str, str]) -> tuple[Visitor, Process]:
+    port = free_port()
+    arguments = ["manage.py", "web", "--bind", f"127.0.0.1:{port}", "--workers", "1"]
+    process = scene.start(f"admin-{port}", arguments, environ)
+    process.wait_for_port(port)
+    visitor = Visitor(port)
+    visitor.log_in(EMAIL, PASSWORD)
+    return visitor, process
+
+
+def _start_plain(scene: Stage, environ: Mapping[str, str]) -> Visitor:
+    port = free_port()
+    arguments = ["-m", "gunicorn", "tests.benchmarks.peers.plain_admin:application"]
+    arguments += ["--bind", f"127.0.0.1:{port}", "--worker-class", "gthread", "--workers", "1"]
+    arguments += ["--threads", "8", "--timeout", "300", "--keep-alive", "15", "--no-control-socket"]
+    scene.start(f"plain-{port}", arguments, environ).wait_for_port(port)
+    return Visitor(port)
+
+
+def _faster(name: str, medians: list[float], goal: float) -> Row:
+    ours, other = medians
+    return Row(
+        name=name,
+        ours=ours,
+        other=other,
+        against="Flask-Admin",
+        unit="ms",
+        goal=goal,
+        kind=Goal.AT_MOST,
+    )
+
+
+def _export(what: str, ours: Visitor, process: Process, expected: int) -> Iterator[Row]:
+    """Fetch every row as CSV, and look at how large the process has become.
+
+    Raises:
+        RuntimeError: it was not all there.
+    """
+    began = time.perf_counter()
+    lines = ours.size(f"{OURS}export/csv/")
+    seconds = time.perf_counter() - began
+    if lines <= expected:
+        raise RuntimeError(f"the export has {lines:,} lines for {expected:,} invoices")
+    yield at_most(f"{what} export, memory of the web process", _peak(process), EXPORT_MB, "MB")
+    yield at_most(f"{what} export, until its last row", seconds, EXPORT_SECONDS, "s")
+
+
+def _peak(process: Process) -> float:
+    """Return the most that a child of the process has ever held, in MB."""
+    files = [Path(f"/proc/{child}/status").read_text("ascii") for child in children(process.pid)]
+    return max(int(found[1]) / 1024 for text in files if (found := _PEAK.search(text)))
