@@ -24,7 +24,7 @@ from status import replays, subscriptions
 from status.models import Subscription, SubscriptionState
 from status.services import EVENT_TYPES
 
-SHOWN = 15
+SHOWN = 10
 DELETED, ACTIVE = SubscriptionState.DELETED, SubscriptionState.ACTIVE
 
 

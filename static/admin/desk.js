@@ -42,15 +42,21 @@ document.addEventListener("keydown", (event) => {
 	}
 });
 
+// Whoever comes back to a page may send its form again.
+window.addEventListener("pageshow", () => {
+	for (const form of document.querySelectorAll("form[data-busy]")) delete form.dataset.busy;
+});
+
 // A form that asks first: the server answers with the question, which is shown in the dialog.
 document.addEventListener("submit", async (event) => {
 	const form = event.target;
 	const isAsking = form.matches("[data-ask]");
-	if (!isAsking && !dialog.contains(form)) return;
-	event.preventDefault();
+	const isShown = isAsking || dialog.contains(form);
 	// A double click is one click.
-	if (form.dataset.busy) return;
+	if (isShown || form.dataset.busy) event.preventDefault();
+	if (form.dataset.busy || form.method !== "post") return;
 	form.dataset.busy = "1";
+	if (!isShown) return;
 	// Not form.action: a button of that name would be found instead.
 	const body = new FormData(form, event.submitter);
 	try {
