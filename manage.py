@@ -22,6 +22,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Look at what providers said, replay it, map words.",
     ),
     "mail": ("callbacks.cli.mail:mail", "Read the mailbox that answers to our mails come to."),
+    "suppression": (
+        "invoices.cli.suppressions:suppression",
+        "See which addresses bounced, and let mail go to them again.",
+    ),
     "report": ("invoices.cli.reports:report", "Add up what was taken in."),
     "schedule": ("core.cli_schedule_edit:schedule", "See and change when Kuvert does what."),
     "audit": ("core.cli_audit:audit", "See who changed what, and why."),

@@ -21,7 +21,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, and_, or_, select
 
 from callbacks.mail.understanding import understand
-from callbacks.mail.verdict import Action, Kind, Recipient, Understood
+from callbacks.mail.verdict import Action, Firmness, Kind, Recipient, Understood
 from callbacks.models import CallbackState
 from core import mail_token
 from core.clock import utcnow
@@ -47,7 +47,8 @@ _ORDER = (Action.FAILED, Action.DELAYED, Action.DELIVERED, Action.RELAYED, Actio
 class Judged:
     """One mail: what it is, the delivery it proves to speak of, and what that means.
 
-    `verdict` None: it ends in `state` with `note`, and changes nothing.
+    `verdict` None: it ends in `state` with `note`, and changes nothing. `is_hard` tells of a
+    failure whether the address itself is no good; None for what is no failure.
     """
 
     kind: Kind
@@ -56,6 +57,7 @@ class Judged:
     state: CallbackState
     note: str
     occurred_at: datetime | None
+    is_hard: bool | None = None
 
 
 def judge(connection: Connection, rows: Sequence[Row[Any]], secret_key: str) -> dict[UUID, Judged]:
@@ -119,7 +121,8 @@ def _judged(row: Row[Any], mail: Understood, delivery: Row[Any] | None) -> Judge
     if delivery is None or mail.kind in NOISE or mail.problem:
         delivery_id = delivery.id if delivery else None
         return Judged(mail.kind, delivery_id, None, state, note, occurred_at)
-    status, words, is_note = _meaning(mail, delivery.recipient, row.headers.get("subject", ""))
+    one = _about(mail.recipients, delivery.recipient)
+    status, words, is_note = _meaning(mail.kind, one, row.headers.get("subject", ""))
     verdict = Verdict(
         key=row.id,
         delivery_id=delivery.id,
@@ -128,7 +131,10 @@ def _judged(row: Row[Any], mail: Understood, delivery: Row[Any] | None) -> Judge
         note=words,
         is_note=is_note,
     )
-    return Judged(mail.kind, delivery.id, verdict, state, words, occurred_at)
+    is_hard = None
+    if status is Status.UNDELIVERABLE:
+        is_hard = one is not None and one.verdict is Firmness.HARD
+    return Judged(mail.kind, delivery.id, verdict, state, words, occurred_at, is_hard)
 
 
 def _without_effect(mail: Understood) -> tuple[CallbackState, str]:
@@ -140,12 +146,11 @@ def _without_effect(mail: Understood) -> tuple[CallbackState, str]:
     return CallbackState.UNMATCHED, f"{mail.kind}: it carries no token of ours"
 
 
-def _meaning(mail: Understood, recipient: str | None, subject: str) -> tuple[Status, str, bool]:
+def _meaning(kind: Kind, one: Recipient | None, subject: str) -> tuple[Status, str, bool]:
     """Return the status that a mail speaks for, its words, and whether that is a mere note."""
-    one = _about(mail.recipients, recipient)
-    if mail.kind is Kind.FEEDBACK:
+    if kind is Kind.FEEDBACK:
         return Status.SENT, "the recipient complained about the mail", True
-    if one is None and mail.kind is Kind.BOUNCE:
+    if one is None and kind is Kind.BOUNCE:
         return Status.UNDELIVERABLE, "bounced; nobody says why", False
     if one is None:
         return Status.SENT, f"a reply came: {subject}"[:WORDS_LENGTH], True

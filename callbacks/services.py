@@ -19,6 +19,7 @@ from core.ids import new_id
 from core.pump import Group
 from core.settings import current
 from invoices.models import Delivery, Provider
+from invoices.services import suppressions
 from invoices.services.verdicts import Effect, Verdict, apply_verdicts
 from status.models import Status
 
@@ -98,6 +99,7 @@ def process(connection: Connection, token: UUID, ids: Sequence[UUID]) -> list[En
         if verdict.key in said:
             row = by_id[verdict.key]
             ends[row.id] = _ended(row, said[row.id], verdict, effects[verdict.key])
+    _suppress(connection, judged.values(), effects)
     ends |= {
         row_id: _ended_mail(by_id[row_id], mail, effects.get(row_id))
         for row_id, mail in judged.items()
@@ -110,6 +112,21 @@ def process(connection: Connection, token: UUID, ids: Sequence[UUID]) -> list[En
 def _judge_mails(connection: Connection, rows: Iterable[Row[Any]]) -> dict[UUID, Judged]:
     found = [row for row in rows if row.kind == CallbackKind.DSN]
     return mails.judge(connection, found, current().secret_key) if found else {}
+
+
+def _suppress(
+    connection: Connection, judged: Iterable[Judged], effects: Mapping[UUID, Effect]
+) -> None:
+    """Count the bounces that were applied against the addresses that they came from."""
+    bounces = [
+        suppressions.Bounce(
+            delivery_id=mail.verdict.delivery_id, is_hard=mail.is_hard, reason=mail.note
+        )
+        for mail in judged
+        if mail.verdict and mail.is_hard is not None
+        if effects[mail.verdict.key] == Effect.APPLIED
+    ]
+    suppressions.record(connection, bounces)
 
 
 def _read_all(

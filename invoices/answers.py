@@ -66,6 +66,18 @@ def standing(row: Row[Any]) -> dict[str, object]:
     }
 
 
+def suppression(row: Row[Any]) -> dict[str, object]:
+    """Return an address to which nothing goes for now."""
+    return {
+        "id": str(row.id),
+        "address": row.address,
+        "verdict": "hard" if row.is_hard else "soft",
+        "reason": row.reason,
+        "suppressed_at": rfc3339(row.suppressed_at),
+        "expires_at": rfc3339(row.expires_at),
+    }
+
+
 def delivery(row: Row[Any]) -> dict[str, object]:
     """Return one delivery; its id is the dispatch key that the provider sees."""
     return {

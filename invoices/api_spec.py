@@ -165,6 +165,17 @@ class Attempt(TypedDict):
     response: str | None
 
 
+class Suppression(TypedDict):
+    """An address to which nothing goes for now; `reason` is what the last bounce said."""
+
+    id: Id
+    address: str
+    verdict: str
+    reason: str
+    suppressed_at: Moment
+    expires_at: Moment
+
+
 class Total(TypedDict):
     """What the invoices of one currency and status come to."""
 
@@ -263,6 +274,9 @@ OPERATIONS: Mapping[str, Operation] = {
         scope="reports:read",
         query={"week": Annotated[str, Field(pattern=r"^[0-9]{4}-W[0-9]{2}$")]},
         answers={200: Totals},
+    ),
+    "invoices.list_suppressions": Operation(
+        scope=READ, query=PAGING, answers={200: Page[Suppression]}, answer_headers=LINK
     ),
     **{f"invoices.{verb}": _action(model) for verb, model in actions.MODELS.items()},
 }

@@ -14,6 +14,7 @@ from core.leases import holder_name
 from core.pump import Message
 from invoices.channels import Envelope
 from invoices.models import Attempt, Delivery, Document, Invoice
+from invoices.services import suppressions
 from invoices.services.changes import Move, apply, lock_invoices
 from invoices.services.claims import WAITING
 from status.models import Cause, Status
@@ -32,8 +33,9 @@ def begin(
     One of another provider is left alone, so that nobody gets what is meant for somebody else:
     it is due again when its lease ends. From then on those that were begun carry `own`. The
     attempts are committed before any byte leaves, so that a crash leaves evidence. A second
-    message with the same token finds nothing.
+    message with the same token finds nothing. What goes to a suppressed address is held first.
     """
+    suppressions.hold(connection, message.token, ids)
     now = utcnow()
     columns = DELIVERIES.c
     mine = and_(

@@ -18,6 +18,7 @@ from core.db import reading, unit_of_work
 from core.ids import new_id
 from core.settings import current
 from invoices.models import Provider
+from invoices.services import suppressions
 from status.models import Status
 from tests.callbacks import calling
 from tests.callbacks.conftest import Sent
@@ -255,6 +256,24 @@ def test_the_message_id_that_a_mail_was_sent_with_is_known(sent: Sent) -> None:
     take_in(report(FAILED, returned="Message-ID: <sent-before@example.com>\r\n"))
 
     assert desk.status_of(sent.id) == "undeliverable"
+
+
+def test_a_hard_bounce_suppresses_the_address(sent: Sent) -> None:
+    take_in(to(sender_of(sent.delivery_id), report(FAILED)))
+
+    with reading() as connection:
+        [row] = suppressions.active(connection, None, None, 10)
+    assert (row.address, row.is_hard) == (RECIPIENT, True)
+
+
+def test_a_soft_bounce_and_a_delay_suppress_nothing_yet(sent: Sent) -> None:
+    address = sender_of(sent.delivery_id)
+
+    take_in(to(address, report(block(RECIPIENT, "delayed", "4.4.1"))))
+    take_in(to(address, report(block(RECIPIENT, "failed", "5.2.2", "Mailbox full"))))
+
+    with reading() as connection:
+        assert suppressions.active(connection, None, None, 10) == []
 
 
 # Without it

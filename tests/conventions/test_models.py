@@ -13,6 +13,7 @@ from core.models import Base
 MODULES = (
     "status.models",
     "invoices.models",
+    "invoices.suppression_models",
     "callbacks.models",
     "core.models",
     "core.audit.models",
@@ -38,6 +39,7 @@ NOT_AUDITED = {
     "pushes": "its history is push_attempts",
     "push_attempts": "append-only",
     "callbacks": "kept as they came",
+    "suppressions": "made by bounces; says itself who released it and why",
     "mailbox_progress": "how far a mailbox was read",
     "login_failures": "counted by the login itself",
 }

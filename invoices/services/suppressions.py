@@ -1,0 +1,243 @@
+"""Addresses that bounced: what goes to one of them is held, and says why.
+
+A hard bounce suppresses an address of a source at once; soft ones after `SOFT_LIMIT` within
+`SOFT_WINDOW`. A suppression ends by itself (`HARD_LENGTH`, `SOFT_LENGTH`) or when somebody
+releases it. One source learns nothing of the addresses of another.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, and_, func, or_, select, update
+
+from core.clock import utcnow
+from core.db import database
+from core.errors import InputError, NotFoundError
+from core.ids import new_id
+from invoices.models import Delivery, Invoice, Source
+from invoices.services.changes import Move, apply, lock_invoices
+from invoices.services.claims import WAITING
+from invoices.suppression_models import Suppression
+from status.models import Cause, Status
+
+SUPPRESSIONS = Suppression.__table__
+DELIVERIES = Delivery.__table__
+INVOICES = Invoice.__table__
+SOURCES = Source.__table__
+
+SOFT_LIMIT = 3
+SOFT_WINDOW = timedelta(days=14)
+HARD_LENGTH = timedelta(days=180)
+SOFT_LENGTH = timedelta(days=14)
+
+REASON_LENGTH = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounce:
+    """A delivery that bounced. `is_hard`: the address itself is no good."""
+
+    delivery_id: UUID
+    is_hard: bool
+    reason: str
+
+
+def record(connection: Connection, bounces: Sequence[Bounce]) -> None:
+    """Count bounces, and suppress the addresses for which it is time."""
+    if not bounces:
+        return
+    now = utcnow()
+    places = _places(connection, [bounce.delivery_id for bounce in bounces])
+    for bounce in bounces:
+        place = places.get(bounce.delivery_id)
+        if place is not None and place.recipient:
+            _count(connection, place.source_id, place.recipient.lower(), bounce, now)
+
+
+def _places(connection: Connection, delivery_ids: Sequence[UUID]) -> dict[UUID, Row[Any]]:
+    """Return whose each delivery is and to whom it went."""
+    statement = (
+        select(DELIVERIES.c.id, DELIVERIES.c.recipient, INVOICES.c.source_id)
+        .join(INVOICES, INVOICES.c.id == DELIVERIES.c.invoice_id)
+        .where(database().among(DELIVERIES.c.id, delivery_ids))
+    )
+    rows: list[Row[Any]] = list(connection.execute(statement))
+    return {row.id: row for row in rows}
+
+
+def _count(
+    connection: Connection, source_id: UUID, address: str, bounce: Bounce, now: datetime
+) -> None:
+    """Write one bounce into the row of its address, which is made at the first."""
+    columns = SUPPRESSIONS.c
+    mine = and_(columns.source_id == source_id, columns.address == address)
+    row = _new_row(source_id, address, now)
+    database().insert_new(connection, SUPPRESSIONS, [row])
+    [old] = database().lock(connection, SUPPRESSIONS, mine)
+    is_recent = old.soft_since is not None and now - old.soft_since <= SOFT_WINDOW
+    count = (old.soft_count if is_recent else 0) + (not bounce.is_hard)
+    changed: dict[str, Any] = {
+        "soft_count": count,
+        "soft_since": old.soft_since if is_recent else now,
+    }
+    if bounce.is_hard or count >= SOFT_LIMIT:
+        why = bounce.reason if bounce.is_hard else f"{count} soft bounces, last: {bounce.reason}"
+        length = HARD_LENGTH if bounce.is_hard else SOFT_LENGTH
+        changed |= {
+            "reason": why[:REASON_LENGTH],
+            "is_hard": bounce.is_hard,
+            "delivery_id": bounce.delivery_id,
+            "suppressed_at": now,
+            "expires_at": now + length,
+            "released_at": None,
+            "released_by": None,
+            "release_reason": None,
+        }
+    connection.execute(update(SUPPRESSIONS).where(mine).values(changed))
+
+
+def _new_row(source_id: UUID, address: str, now: datetime) -> dict[str, Any]:
+    return {
+        "id": new_id(),
+        "source_id": source_id,
+        "address": address,
+        "soft_count": 0,
+        "soft_since": None,
+        "is_hard": False,
+        "reason": None,
+        "delivery_id": None,
+        "suppressed_at": None,
+        "expires_at": None,
+        "released_at": None,
+        "released_by": None,
+        "release_reason": None,
+        "created_at": now,
+    }
+
+
+def hold(connection: Connection, token: UUID, ids: Sequence[UUID]) -> int:
+    """Hold those of the claimed deliveries that go to a suppressed address; return how many.
+
+    Each says why in its reason and in the history of its invoice.
+    """
+    rows = _suppressed(connection, token, ids)
+    if not rows:
+        return 0
+    notes = {row.id: _why(row) for row in rows}
+    handle = database()
+    still = and_(handle.among(DELIVERIES.c.id, list(notes)), DELIVERIES.c.lease_token == token)
+    held = handle.lock(connection, DELIVERIES, still)
+    values = {"state": str(Status.HELD), "due_at": None, "lease_token": None}
+    handle.update_many(
+        connection,
+        DELIVERIES,
+        [{"id": row.id, "reason": notes[row.id], **values} for row in held],
+    )
+    invoices = lock_invoices(connection, [row.invoice_id for row in held])
+    moves = [
+        Move(
+            invoice_id=row.invoice_id,
+            to=Status.HELD,
+            cause=Cause.DISPATCH,
+            delivery_id=row.id,
+            note=notes[row.id],
+        )
+        for row in held
+        if invoices[row.invoice_id].current_delivery_id == row.id
+    ]
+    apply(connection, invoices, moves)
+    return len(held)
+
+
+def _suppressed(connection: Connection, token: UUID, ids: Sequence[UUID]) -> list[Row[Any]]:
+    statement = (
+        select(DELIVERIES.c.id, SUPPRESSIONS)
+        .with_only_columns(
+            DELIVERIES.c.id,
+            SUPPRESSIONS.c.address,
+            SUPPRESSIONS.c.reason,
+            SUPPRESSIONS.c.expires_at,
+        )
+        .join(INVOICES, INVOICES.c.id == DELIVERIES.c.invoice_id)
+        .join(
+            SUPPRESSIONS,
+            and_(
+                SUPPRESSIONS.c.source_id == INVOICES.c.source_id,
+                SUPPRESSIONS.c.address == func.lower(DELIVERIES.c.recipient),
+            ),
+        )
+        .where(
+            database().among(DELIVERIES.c.id, ids),
+            DELIVERIES.c.lease_token == token,
+            DELIVERIES.c.state.in_(WAITING),
+            _is_active(utcnow()),
+        )
+    )
+    return list(connection.execute(statement))
+
+
+def _is_active(now: datetime) -> Any:  # noqa: ANN401 - a condition, for which there is no one type
+    columns = SUPPRESSIONS.c
+    return and_(
+        columns.suppressed_at.is_not(None),
+        columns.released_at.is_(None),
+        or_(columns.expires_at.is_(None), columns.expires_at > now),
+    )
+
+
+def _why(row: Row[Any]) -> str:
+    return (
+        f"{row.address} is suppressed until {row.expires_at:%Y-%m-%d}: {row.reason};"
+        " release the suppression, then the invoice, or send it to another address"
+    )[:REASON_LENGTH]
+
+
+def active(
+    connection: Connection, source_id: UUID | None, after: UUID | None, count: int
+) -> list[Row[Any]]:
+    """Return up to `count` addresses that are suppressed now, oldest first; for staff, all."""
+    columns = SUPPRESSIONS.c
+    statement = (
+        select(SUPPRESSIONS, SOURCES.c.name.label("source"))
+        .join(SOURCES, SOURCES.c.id == columns.source_id)
+        .where(_is_active(utcnow()))
+    )
+    if source_id is not None:
+        statement = statement.where(columns.source_id == source_id)
+    if after is not None:
+        statement = statement.where(columns.id > after)
+    return list(connection.execute(statement.order_by(columns.id).limit(count)))
+
+
+def release(
+    connection: Connection, address: str, source: str | None, *, by: str, reason: str
+) -> int:
+    """Let mail go to an address again, of one source or of all; return how many were released.
+
+    Its bounces are counted from nothing. Held invoices stay held until somebody releases them.
+
+    Raises:
+        InputError: no reason is given.
+        NotFoundError: the address is not suppressed.
+    """
+    if not reason.strip():
+        raise InputError.at("/reason", "length", "say why")
+    columns = SUPPRESSIONS.c
+    mine = [columns.address == address.strip().lower(), _is_active(utcnow())]
+    if source is not None:
+        named = select(SOURCES.c.id).where(SOURCES.c.name == source).scalar_subquery()
+        mine.append(columns.source_id == named)
+    values = {
+        "released_at": utcnow(),
+        "released_by": by,
+        "release_reason": reason[:REASON_LENGTH],
+        "soft_count": 0,
+        "soft_since": None,
+    }
+    changed = connection.execute(update(SUPPRESSIONS).where(*mine).values(values))
+    if not changed.rowcount:
+        raise NotFoundError(f"{address} is not suppressed")
+    return int(changed.rowcount)
