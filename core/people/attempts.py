@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Any
 
 from sqlalchemy import (
@@ -45,6 +46,7 @@ FORGOTTEN_AFTER = timedelta(hours=24)
 FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(minutes=15)
 _MOST_DOUBLINGS = 10
+_HOST_BITS = 64
 
 
 class Proof(StrEnum):
@@ -102,10 +104,10 @@ def forget(connection: Connection, email: str) -> None:
 
 def _counts(connection: Connection, proof: Proof, email: str, address: str) -> Iterator[Count]:
     """Yield what this attempt is counted under, the pair first."""
-    account = _digest(proof, email)
-    yield Count(_digest(proof, email, address), account, FREE_PAIR)
-    yield Count(_digest(proof, "", address), None, FREE_ADDRESS)
-    if not _is_known(connection, email, address):
+    account, here = _digest(proof, email), _place(address)
+    yield Count(_digest(proof, email, here), account, FREE_PAIR)
+    yield Count(_digest(proof, "", here), None, FREE_ADDRESS)
+    if not _is_known(connection, email, here):
         yield Count(account, account, FREE_ACCOUNT)
 
 
@@ -114,11 +116,24 @@ def _digest(proof: Proof, *parts: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
-def _is_known(connection: Connection, email: str, address: str) -> bool:
-    """Tell whether the account's owner logged in from this address before."""
-    known = or_(USERS.c.current_login_ip == address, USERS.c.last_login_ip == address)
-    found = select(USERS.c.id).where(USERS.c.email == email, known)
-    return connection.scalar(found) is not None
+def _is_known(connection: Connection, email: str, here: str) -> bool:
+    """Tell whether the account's owner logged in from this place before."""
+    found = select(USERS.c.current_login_ip, USERS.c.last_login_ip).where(USERS.c.email == email)
+    row = connection.execute(found).one_or_none()
+    return row is not None and here in {_place(address or "") for address in row}
+
+
+def _place(address: str) -> str:
+    """Return what is counted as one address: of IPv6 the network of 64 bits, which one host has."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, IPv6Address):
+        if found.ipv4_mapped:
+            return str(found.ipv4_mapped)
+        return str(IPv6Network((found, _HOST_BITS), strict=False))
+    return str(found)
 
 
 def _wait(connection: Connection, counts: list[Count], now: datetime) -> timedelta | None:

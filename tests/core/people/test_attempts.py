@@ -104,6 +104,17 @@ def test_nobody_can_lock_an_owner_out_of_where_they_are(app: Flask) -> None:
     assert fail(address=THERE, at=now) is not None
 
 
+@pytest.mark.one_database
+def test_the_many_addresses_of_one_host_are_one(app: Flask) -> None:
+    """Whoever has IPv6 has at least 2⁶⁴ of them."""
+    now = utcnow()
+
+    waits = [fail(address=f"2001:db8:1:2::{number:x}", at=now) for number in range(1, 7)]
+
+    assert waits == [None] * 5 + [timedelta(seconds=5)]
+    assert fail(address="2001:db8:1:3::1", at=now) is None
+
+
 def test_an_address_is_locked_for_all_accounts_after_many(app: Flask) -> None:
     now = utcnow()
     for number in range(attempts.FREE_ADDRESS):
