@@ -60,7 +60,7 @@ def check() -> None:
     from core import migrations
     from core.app import PACKAGES
 
-    for package in PACKAGES:
+    for package in (*migrations.OWN, *PACKAGES):
         # The models of the packages are what the database is compared with.
         import_module(f"{package}.models")
     with _database() as database, database.single() as connection:

@@ -16,6 +16,8 @@ from core.models import Base
 
 ENGINE_ONLY = frozenset({"ix_documents_search"})
 FOLDER = Path(__file__).resolve().parent.parent / "migrations"
+OWN = ("core.audit", "core.people", "core.schedules")
+"""Packages of core that have tables, besides those of core.models."""
 
 
 def head() -> str:

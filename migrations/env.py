@@ -5,9 +5,10 @@ from importlib import import_module
 from alembic import context
 
 from core.database import Database
+from core.migrations import OWN
 from core.models import Base
 
-for package in ("core.schedules", "core.people", "status", "invoices", "callbacks"):
+for package in (*OWN, "status", "invoices", "callbacks"):
     import_module(f"{package}.models")
 
 database: Database = context.config.attributes["database"]
