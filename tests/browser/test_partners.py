@@ -161,10 +161,14 @@ def test_a_new_secret_is_shown_in_the_dialog_this_once(desk: Page, look: Look) -
 
 
 def test_a_push_shows_its_body_and_its_tries(desk: Page, look: Look) -> None:
-    desk.goto("/admin/push/?state=pending")
+    desk.goto("/admin/push/?state=delivered")
     look(desk, "pushes")
     desk.locator("table.rows tbody a").first.click()
 
     expect(desk.locator("pre.raw").first).to_contain_text('"type":"invoice.')
-    expect(desk.get_by_role("heading", name="Attempts")).to_be_visible()
+    expect(desk.get_by_role("cell", name="202", exact=True)).to_be_visible()
     look(desk, "push")
+
+    _confirm(desk, "Send again")
+
+    expect(desk.get_by_role("status").filter(has_text="Done for 1 row")).to_be_visible()
