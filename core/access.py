@@ -5,10 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
-from flask import g, request
+from flask import current_app, g, request
 
-from core import actor
+from core import actor, rates
 from core.errors import ForbiddenError, UnauthenticatedError
+from core.settings import Settings
 
 Authenticate = Callable[[str], "Caller"]
 
@@ -53,6 +54,7 @@ def caller(scope: str | None = None) -> Caller:
     Raises:
         UnauthenticatedError: no key, or none that counts; a key in the query string.
         ForbiddenError: the key's scopes leave `scope` out.
+        TooManyError: the key has made more calls this minute than it may.
     """
     if _KEY_IN_QUERY.search(request.query_string):
         # What stands in a URL ends up in logs and histories (ASVS 14.2.1).
@@ -64,6 +66,8 @@ def caller(scope: str | None = None) -> Caller:
         raise refused()
     found = _registered[0](match[1])
     g.caller = found
+    settings: Settings = current_app.extensions["kuvert_settings"]
+    rates.meter.take(found.key_prefix, settings.api_calls_per_minute)
     actor.act_as(f"source {found.source_name}")
     if scope is not None and found.scopes and scope not in found.scopes:
         raise ForbiddenError(f"This key lacks the scope {scope}")

@@ -10,6 +10,7 @@ KuvertError                500
 ├── ConflictError          409  the record's state forbids it
 ├── TooLargeError          413  more bytes than are accepted
 ├── MediaTypeError         415  not a media type that is read here
+├── TooManyError           429  more calls than one key may make
 └── UnavailableError       503  a part that is needed is away; try again
 """
 
@@ -157,6 +158,14 @@ class MediaTypeError(KuvertError):
     status_code = 415
     slug = "media-type"
     title = "Media type not accepted"
+
+
+class TooManyError(KuvertError):
+    """More calls than one key may make; Retry-After says when to come back."""
+
+    status_code = 429
+    slug = "too-many-requests"
+    title = "Too many calls"
 
 
 class UnavailableError(KuvertError):

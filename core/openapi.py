@@ -256,7 +256,7 @@ def _problems(rule: Rule, described: Operation) -> set[int]:
     """Return the statuses of the problems that a route can answer with."""
     found = {400, 415, 422, 500, 503, *described.problems}
     if described.has_key:
-        found |= {401, 403}
+        found |= {401, 403, 429}
     if _PARAMETER.search(rule.rule):
         found.add(404)
     if described.bodies:

@@ -36,6 +36,7 @@ _OURS = {
         errors.TooLargeError,
         errors.MediaTypeError,
         errors.InputError,
+        errors.TooManyError,
         errors.UnavailableError,
         KuvertError,
     )
@@ -52,7 +53,7 @@ def init_app(app: Flask) -> None:
 def known() -> dict[str, str]:
     """Return the titles of all problems that a caller may get, by slug."""
     found = dict(sorted(_OURS.values()))
-    return {**found, FULL_SLUG: HTTP_STATUS_CODES[507], **dict(map(_of_status, (405, 412, 429)))}
+    return {**found, FULL_SLUG: HTTP_STATUS_CODES[507], **dict(map(_of_status, (405, 412)))}
 
 
 def problem(

@@ -89,6 +89,7 @@ class Settings:
     lease_seconds: int
     watch_seconds: float
     dispatch_window: int
+    api_calls_per_minute: int
     environment: str
     allow_private_targets: bool
     proxies: int
@@ -245,6 +246,9 @@ def _read(reader: _Reader) -> Settings:
         lease_seconds=reader.get("KUVERT_LEASE_SECONDS", values.integer(1, 86_400), 300),
         watch_seconds=reader.get("KUVERT_WATCH_SECONDS", values.seconds(0.1, 3_600), 1.0),
         dispatch_window=reader.get("KUVERT_DISPATCH_WINDOW", values.integer(1, 10_000_000), 10_000),
+        api_calls_per_minute=reader.get(
+            "KUVERT_API_CALLS_PER_MINUTE", values.integer(0, 10_000_000), 60_000
+        ),
         environment=reader.get("KUVERT_ENVIRONMENT", values.label, "development"),
         allow_private_targets=reader.get("KUVERT_ALLOW_PRIVATE_TARGETS", values.flag, False),
         proxies=reader.get("KUVERT_PROXIES", values.integer(0, 10), 0),

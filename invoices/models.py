@@ -233,7 +233,8 @@ class Delivery(Base):
 
     Its id is the dispatch key: the same over all attempts. `due_at` is the next moment somebody
     must look at the row (NULL: never again); a claim moves it ahead and writes `lease_token`,
-    which whoever records an outcome must still find there. `state` is a `Status`.
+    which whoever records an outcome must still find there. `state` is a `Status`. `send_at`: not
+    before then, as it was asked for.
     """
 
     __tablename__ = "deliveries"
@@ -247,6 +248,7 @@ class Delivery(Base):
     reason: Mapped[str | None] = mapped_column(String(500))
     state: Mapped[str] = mapped_column(String(20))
     due_at: Mapped[datetime | None]
+    send_at: Mapped[datetime | None]
     lease_token: Mapped[UUID | None]
     attempt_count: Mapped[int]
     provider_reference: Mapped[str | None] = mapped_column(String(200))

@@ -91,16 +91,6 @@ def document(connection: Connection, source_id: UUID | None, invoice_id: UUID) -
     return _one(connection, statement, source_id, invoice_id)
 
 
-def version(connection: Connection, source_id: UUID | None, invoice_id: UUID) -> int:
-    """Return the sequence of the invoice's last status event, which is its version.
-
-    Raises:
-        NotFoundError: no such invoice of this source.
-    """
-    sequence: int = _header(connection, source_id, invoice_id).status_sequence
-    return sequence
-
-
 def standing(connection: Connection, source_id: UUID | None, invoice_id: UUID) -> dict[str, object]:
     """Return where an invoice stands, as the API answers an action.
 

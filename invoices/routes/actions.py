@@ -25,6 +25,7 @@ def _order(source: Caller, reason: str) -> Order:
         actor=f"key {source.key_prefix}",
         cause=Cause.API,
         source_id=source.source_id,
+        check_version=check_version,
     )
 
 
@@ -64,7 +65,6 @@ def _act(verb: str, invoice_id: str) -> ResponseReturnValue:
     asked = read_action(verb, read_body())
     target: UUID = path_id(invoice_id)
     with unit_of_work() as connection:
-        check_version(queries.version(connection, source.source_id, target))
         order = _order(source, str(asked.pop("reason")))
         actions.VERBS[verb](connection, target, order, **asked)
     with reading() as connection:

@@ -1,6 +1,6 @@
 """What staff and billing systems may do to an invoice that is already here."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -31,6 +31,9 @@ MAY_RESEND = frozenset(
 NEEDS_CONSENT = frozenset({Status.SENT, Status.DELIVERED})
 """Sending these again reaches somebody twice; the caller must say that this is meant."""
 
+WENT_OUT = (Status.DELIVERED, Status.SENT, Status.UNKNOWN)
+"""A delivery at one of these has, or may have, arrived; the first tells most."""
+
 RECONCILED = frozenset(
     {Status.SENT, Status.DELIVERED, Status.UNDELIVERABLE, Status.RETRY_WAIT, Status.FAILED}
 )
@@ -38,12 +41,17 @@ RECONCILED = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """Who wants something done, and why. `source_id` None: staff, who may act on any source's."""
+    """Who wants something done, and why. `source_id` None: staff, who may act on any source's.
+
+    `check_version` is given the invoice's sequence under its lock, and raises when the caller has
+    seen another.
+    """
 
     reason: str
     actor: str
     cause: Cause
     source_id: UUID | None = None
+    check_version: Callable[[int], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +64,37 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class _Locked:
-    """An invoice and its current delivery, both locked."""
+    """An invoice, its current delivery and all of them, the oldest first; all are locked."""
 
     invoice: Row[Any]
     delivery: Row[Any]
+    deliveries: Sequence[Row[Any]]
 
 
 def cancel(connection: Connection, invoice_id: UUID, order: Order) -> str:
-    """Take an invoice out before it goes; a sent one cannot be called back."""
+    """Take an invoice out before it goes; a sent one cannot be called back.
+
+    Of one that was sent before, and was to be sent again, the resend alone is cancelled: the
+    invoice is again what had become of it, for that is what the buyer has. Returns the status.
+    """
     locked = _lock(connection, invoice_id, order, "cancelled", MAY_CANCEL)
     _set(connection, locked, {"state": Status.CANCELLED, "due_at": None, "lease_token": None})
-    return _move(connection, locked, Status.CANCELLED, order)
+    earlier = _what_went_out(locked)
+    if earlier is None:
+        return _move(connection, locked, Status.CANCELLED, order)
+    connection.execute(
+        update(INVOICES)
+        .where(INVOICES.c.id == locked.invoice.id)
+        .values(current_delivery_id=earlier.id)
+    )
+    return _move(connection, locked, earlier.state, order, delivery_id=earlier.id)
+
+
+def _what_went_out(locked: _Locked) -> Row[Any] | None:
+    """Return the earlier delivery that the buyer has, or may have; None when nothing went out."""
+    earlier = [row for row in locked.deliveries if row.id != locked.delivery.id]
+    went_out = [row for row in reversed(earlier) if row.state in WENT_OUT]
+    return min(went_out, key=lambda row: WENT_OUT.index(row.state), default=None)
 
 
 def hold(connection: Connection, invoice_id: UUID, order: Order) -> str:
@@ -85,7 +113,7 @@ def release(
     provider: str | None = None,
     to: str | None = None,
 ) -> str:
-    """Let a held invoice go, through another provider or to another address where given.
+    """Let a held invoice go, at its `send_at` or at once; elsewhere where that is given.
 
     A dispatch key names one hand-over to one address: what has been tried before and shall now
     go elsewhere gets a new one, or the provider would take it for a repeat and send nothing.
@@ -105,7 +133,7 @@ def release(
         return str(Status.READY)
     changed = {
         "state": Status.READY,
-        "due_at": utcnow(),
+        "due_at": max(utcnow(), old.send_at) if old.send_at else utcnow(),
         "provider_id": place.provider_id,
         "recipient": place.recipient,
         "reason": order.reason,
@@ -159,7 +187,9 @@ def _lock(
     deliveries = handle.lock(connection, DELIVERIES, DELIVERIES.c.invoice_id == invoice_id)
     invoice = lock_invoices(connection, [invoice_id]).get(invoice_id)
     if invoice is None or (order.source_id is not None and invoice.source_id != order.source_id):
-        raise NotFoundError("no such invoice")
+        raise NotFoundError("There is nothing with this id")
+    if order.check_version is not None:
+        order.check_version(invoice.status_sequence)
     if invoice.status not in allowed:
         states = ", ".join(sorted(allowed))
         raise ConflictError(
@@ -167,7 +197,7 @@ def _lock(
         )
     for delivery in deliveries:
         if delivery.id == invoice.current_delivery_id:
-            return _Locked(invoice, delivery)
+            return _Locked(invoice, delivery, deliveries)
     # While we waited for the locks a resend made another delivery, which we could not see.
     raise ConflictError("the invoice was sent again just now; look at it and decide anew")
 
@@ -225,6 +255,7 @@ def _send_anew(
         "reason": order.reason,
         "state": str(Status.READY),
         "due_at": now,
+        "send_at": None,
         "lease_token": None,
         "attempt_count": 0,
         "provider_reference": None,

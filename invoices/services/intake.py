@@ -241,6 +241,7 @@ def _pack(source_id: UUID, new: NewInvoice, provider: Row[Any] | None, now: date
         "reason": note,
         "state": str(status),
         "due_at": None if note else max(now, new.send_at or now),
+        "send_at": new.send_at,
         "lease_token": None,
         "attempt_count": 0,
         "provider_reference": None,

@@ -20,8 +20,6 @@ RANK = {
     Status.SENT: 1,
     Status.DELIVERED: 2,
     Status.UNDELIVERABLE: 3,
-    # Nothing that a provider says brings a cancelled invoice back.
-    Status.CANCELLED: 9,
 }
 """A verdict applies only where it ranks higher than what is there; the others rank 0."""
 
@@ -96,9 +94,12 @@ def _effect(delivery: Row[Any], verdict: Verdict) -> Effect:
     """Decide by rank; while the hand-over is under way its own outcome comes first.
 
     Of a delivery that was never begun nobody can know: taken at its word, such a verdict would
-    keep the invoice from ever being sent.
+    keep the invoice from ever being sent, and one that was cancelled then stays so. One that was
+    cancelled after an attempt may have arrived all the same; what its provider says is the truth.
     """
-    is_unbegun = delivery.attempt_count == 0 and delivery.state != Status.CANCELLED
+    is_unbegun = delivery.attempt_count == 0
+    if is_unbegun and delivery.state == Status.CANCELLED:
+        return Effect.IGNORED
     if delivery.state == Status.SENDING or is_unbegun:
         return Effect.EARLY
     is_higher = RANK[verdict.status] > RANK.get(Status(delivery.state), 0)

@@ -1,7 +1,8 @@
 """What may be done to an invoice, and in which states."""
 
 from collections.abc import Callable
-from typing import TypedDict, Unpack
+from datetime import timedelta
+from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
 import pytest
@@ -330,3 +331,89 @@ def test_what_was_tried_and_is_released_to_the_same_keeps_its_key(source: Source
     desk.send(channel)
 
     assert [envelope.delivery_id for envelope in channel.seen] == [tried.id]
+
+
+# What is true of one that went out before
+
+
+@pytest.mark.parametrize("state", ["delivered", "sent", "unknown"])
+def test_to_cancel_a_resend_does_not_hide_what_went_out(source: SourceWithKey, state: str) -> None:
+    invoice_id = stands_at(source, state)
+    first = desk.only(desk.DELIVERIES).id
+    do("resend", invoice_id, confirm=True)
+
+    assert do("cancel", invoice_id) == state
+
+    row = desk.only(desk.INVOICES)
+    assert (row.status, row.current_delivery_id) == (state, first)
+    assert [item.state for item in desk.rows(desk.DELIVERIES)] == [state, "cancelled"]
+    assert desk.path_of(invoice_id)[-2:] == ["ready", state]
+    assert desk.claim() == []
+
+
+@pytest.mark.parametrize("state", ["failed", "undeliverable"])
+def test_to_cancel_the_resend_of_what_never_arrived_is_to_cancel_the_invoice(
+    source: SourceWithKey, state: str
+) -> None:
+    invoice_id = stands_at(source, state)
+    do("resend", invoice_id, confirm=True)
+
+    assert do("cancel", invoice_id) == "cancelled"
+
+
+def test_of_several_that_went_out_the_one_that_arrived_counts(source: SourceWithKey) -> None:
+    invoice_id = stands_at(source, "delivered")
+    arrived = desk.only(desk.DELIVERIES).id
+    desk.add_delivery(invoice_id, state="sent")
+    do("resend", invoice_id, confirm=True)
+
+    assert do("cancel", invoice_id) == "delivered"
+    assert desk.only(desk.INVOICES).current_delivery_id == arrived
+
+
+# What is to be sent later
+
+
+def test_to_hold_and_release_does_not_forget_when_it_was_to_go(source: SourceWithKey) -> None:
+    later = utcnow().replace(microsecond=0) + timedelta(days=3)
+    invoice_id = add_invoice(source, send_at=later.isoformat())
+
+    do("hold", invoice_id)
+    assert desk.only(desk.DELIVERIES).due_at is None
+    do("release", invoice_id)
+
+    assert desk.only(desk.DELIVERIES).due_at == later
+
+
+def test_what_was_to_go_in_the_past_goes_at_once(source: SourceWithKey) -> None:
+    invoice_id = add_invoice(source, send_at=(utcnow() + timedelta(days=3)).isoformat())
+    do("hold", invoice_id)
+    desk.change(desk.DELIVERIES, send_at=utcnow() - timedelta(days=1))
+
+    do("release", invoice_id)
+
+    assert desk.ids_of(desk.claim()) == [desk.only(desk.DELIVERIES).id]
+
+
+# If-Match
+
+
+def test_what_changes_before_the_lock_is_held_is_noticed(
+    api: FlaskClient, source: SourceWithKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between reading the request and locking the row somebody else is quicker."""
+    invoice_id = add_invoice(source)
+    lock = actions._lock
+
+    def late(*args: Any) -> object:  # noqa: ANN401 - as it is called
+        monkeypatch.setattr(actions, "_lock", lock)
+        actions.hold(args[0], invoice_id, ORDER)
+        return lock(*args)
+
+    monkeypatch.setattr(actions, "_lock", late)
+    path = f"/api/v1/invoices/{invoice_id}/cancel"
+    answer = api.post(path, json={"reason": "x"}, headers={"If-Match": '"1"'})
+
+    assert answer.status_code == 412
+    assert "version 2" in answer.get_json()["detail"]
+    assert desk.path_of(invoice_id) == ["ready"]

@@ -138,7 +138,7 @@ def test_a_state_that_forbids_it_is_named(source: SourceWithKey, console: Consol
         (["show", "x"], 2, "not a valid UUID"),
         (["show", str(new_id())], 1, "nothing with this id"),
         (["history", str(new_id())], 1, "nothing with this id"),
-        (["cancel", str(new_id()), "--reason", "x"], 1, "no such invoice"),
+        (["cancel", str(new_id()), "--reason", "x"], 1, "There is nothing with this id"),
         (["cancel", str(new_id())], 2, "Missing option '--reason'"),
         (["cancel", str(new_id()), "--reason", "a\nb"], 2, "control characters"),
         (["cancel", str(new_id()), "--reason", ""], 2, "reason"),

@@ -176,15 +176,46 @@ def test_the_provider_s_word_settles_what_we_could_not_know(
 
 @every_database
 @pytest.mark.parametrize("status", [SENT, DELIVERED, UNDELIVERABLE])
-def test_a_cancelled_invoice_stays_cancelled(source: SourceWithKey, status: Status) -> None:
+def test_an_invoice_that_was_cancelled_before_any_attempt_stays_so(
+    source: SourceWithKey, status: Status
+) -> None:
     invoice_id, delivery_id = handed_over(source)
-    desk.change(desk.DELIVERIES, state="cancelled")
+    desk.change(desk.DELIVERIES, state="cancelled", attempt_count=0)
     desk.change(desk.INVOICES, status="cancelled")
 
     assert apply(verdict(delivery_id, status)) == [Effect.IGNORED]
 
     assert desk.status_of(invoice_id) == "cancelled"
     assert "late, it is cancelled" in desk.history_of(invoice_id)[-1].note
+
+
+@every_database
+@pytest.mark.parametrize("status", [SENT, DELIVERED, UNDELIVERABLE])
+def test_of_one_cancelled_after_an_attempt_the_provider_s_word_counts(
+    source: SourceWithKey, status: Status
+) -> None:
+    invoice_id, delivery_id = handed_over(source)
+    desk.change(desk.DELIVERIES, state="cancelled")
+    desk.change(desk.INVOICES, status="cancelled")
+
+    assert apply(verdict(delivery_id, status)) == [Effect.APPLIED]
+
+    assert desk.status_of(invoice_id) == status
+    event = desk.history_of(invoice_id)[-1]
+    assert (event.from_status, event.to_status) == ("cancelled", status)
+
+
+@pytest.mark.parametrize("said", list(permutations([SENT, DELIVERED, UNDELIVERABLE])))
+def test_all_orders_of_what_is_said_of_a_cancelled_one_end_alike(
+    source: SourceWithKey, said: tuple[Status, ...]
+) -> None:
+    invoice_id, delivery_id = handed_over(source)
+    desk.change(desk.DELIVERIES, state="cancelled")
+    desk.change(desk.INVOICES, status="cancelled")
+
+    apply(*[verdict(delivery_id, status) for status in said])
+
+    assert desk.status_of(invoice_id) == "undeliverable"
 
 
 @every_database
