@@ -11,6 +11,7 @@
 Any of them proves that the mail was handed over: what was `unknown` is `sent` at least.
 """
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,6 +30,8 @@ from core.db import database
 from invoices.models import Delivery, Provider
 from invoices.services.verdicts import Verdict
 from status.models import Status
+
+logger = logging.getLogger(__name__)
 
 DELIVERIES = Delivery.__table__
 PROVIDERS = Provider.__table__
@@ -62,9 +65,19 @@ class Judged:
 
 def judge(connection: Connection, rows: Sequence[Row[Any]], secret_key: str) -> dict[UUID, Judged]:
     """Read mails and say what each means, by the ids of their rows."""
-    understood = {row.id: understand(row.body) for row in rows}
+    understood = {row.id: _understood(row) for row in rows}
     proven = _proven(connection, understood, secret_key)
     return {row.id: _judged(row, understood[row.id], proven.get(row.id)) for row in rows}
+
+
+def _understood(row: Row[Any]) -> Understood:
+    """Read one mail; one that we fail to read is kept for people, and the others go on."""
+    try:
+        return understand(row.body)
+    except Exception as error:
+        logger.exception("a mail cannot be read", extra={"callback_id": str(row.id)})
+        problem = f"cannot be read: {type(error).__name__}"
+        return Understood(kind=Kind.ORDINARY, why=[problem], problem=problem)
 
 
 def _proven(

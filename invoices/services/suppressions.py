@@ -51,10 +51,14 @@ def record(connection: Connection, bounces: Sequence[Bounce]) -> None:
         return
     now = utcnow()
     places = _places(connection, [bounce.delivery_id for bounce in bounces])
-    for bounce in bounces:
-        place = places.get(bounce.delivery_id)
-        if place is not None and place.recipient:
-            _count(connection, place.source_id, place.recipient.lower(), bounce, now)
+    counted = [
+        (places[bounce.delivery_id].source_id, places[bounce.delivery_id].recipient.lower(), bounce)
+        for bounce in bounces
+        if bounce.delivery_id in places and places[bounce.delivery_id].recipient
+    ]
+    # In one order, so that two batches do not lock each other out.
+    for source_id, address, bounce in sorted(counted, key=lambda one: (str(one[0]), one[1])):
+        _count(connection, source_id, address, bounce, now)
 
 
 def _places(connection: Connection, delivery_ids: Sequence[UUID]) -> dict[UUID, Row[Any]]:

@@ -8,7 +8,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import Row, select, update
 
-from callbacks import services
+from callbacks import mails, services
+from callbacks.mail.understanding import understand
+from callbacks.mail.verdict import Understood
 from callbacks.mailbox import storing
 from callbacks.mailbox.protocol import Folder, Mail
 from callbacks.models import Callback
@@ -51,9 +53,9 @@ def to(address: str, raw: bytes) -> bytes:
 def take_in(*raws: bytes) -> list[Row[Any]]:
     """Keep mails and work through them, as a run does; returns their rows."""
     token, now = new_id(), utcnow()
-    mails = [Mail(number, raw, len(raw)) for number, raw in enumerate(raws, 1)]
+    found = [Mail(number, raw, len(raw)) for number, raw in enumerate(raws, 1)]
     with unit_of_work() as connection:
-        kept = storing.keep(connection, mails, token, now, now + timedelta(minutes=5))
+        kept = storing.keep(connection, found, token, now, now + timedelta(minutes=5))
     ids = [item.id for item in kept]
     with unit_of_work() as connection:
         services.process(connection, token, ids)
@@ -337,6 +339,25 @@ def test_what_speaks_of_no_delivery_is_kept_and_counted(
     with reading() as connection:
         kept = [storing.Kept(1, row.id, is_new=True)]
         assert storing.kinds(connection, kept) == {kind: 1}
+
+
+def test_a_mail_that_we_fail_to_read_does_not_hold_up_others(
+    sent: Sent, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+
+    def stumble(raw: bytes) -> Understood:
+        if b"stumble" in raw:
+            raise ZeroDivisionError
+        return understand(raw)
+
+    monkeypatch.setattr(mails, "understand", stumble)
+
+    bad, good = take_in(mail("stumble"), to(sender_of(sent.delivery_id), report(FAILED)))
+
+    assert (bad.state, bad.note) == ("unparsable", "cannot be read: ZeroDivisionError")
+    assert place_of(bad) is Folder.UNMATCHED
+    assert good.state == "applied"
+    assert "a mail cannot be read" in caplog.text
 
 
 def test_a_mail_that_is_too_large_says_so(app: Flask) -> None:
