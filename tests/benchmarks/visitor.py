@@ -57,8 +57,13 @@ class Visitor:
         headers = {"Cookie": "; ".join(f"{name}={text}" for name, text in self._cookies.items())}
         if body is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
-        self._connection.request(method, path, body, headers)
-        answer = self._connection.getresponse()
+        try:
+            self._connection.request(method, path, body, headers)
+            answer = self._connection.getresponse()
+        except http.client.RemoteDisconnected:
+            # Servers end a connection that nobody has used for a while; it is opened anew.
+            self._connection.request(method, path, body, headers)
+            answer = self._connection.getresponse()
         for line in answer.headers.get_all("Set-Cookie", []):
             self._cookies |= {name: item.value for name, item in SimpleCookie(line).items()}
         return answer
