@@ -6,7 +6,7 @@ BENCH := .venv-bench
 UV_COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header
 
-.PHONY: run install test check bench storm services requirements clean
+.PHONY: run install test check bench storm shots services requirements clean
 
 run: install ## set up on the first call, then start everything and send the samples
 	@exec $(BIN)/python manage.py up --demo $(ARGS)
@@ -29,6 +29,9 @@ check: $(VENV)/.dev ## lint, types, import rules
 
 storm: $(VENV)/.dev ## the long fault tests
 	$(BIN)/pytest -m storm --no-header -rA $(ARGS)
+
+shots: $(VENV)/.dev ## pictures of the desk's pages for the docs, into docs/pictures/admin
+	$(BIN)/pytest tests/browser -k 'sqlite and (good or second_of)' --pictures docs/pictures/admin $(ARGS)
 
 bench: $(BENCH)/.done ## the benchmarks, as ratios in one run
 	$(BENCH)/bin/python -m tests.benchmarks $(ARGS)

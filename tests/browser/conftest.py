@@ -57,4 +57,6 @@ def look(request: pytest.FixtureRequest, site: Site) -> Look:
     """What looks at a page in both schemes and sizes, and takes pictures when asked to."""
     folder = request.config.getoption("--pictures")
     takes = folder and site.engine == ENGINES[0]
+    if takes:
+        site.work()  # or every picture would say that nothing runs
     return looks.looking(Path(folder) if takes else None, request.config.getoption("--pictures-as"))

@@ -13,21 +13,30 @@ from core.people.roles import Role
 from status.models import Status
 from tests.browser.crawler import crawl, name_of
 from tests.browser.looks import Look, assert_accessible, assert_fits
+from tests.browser.site import ENGINES, Site
 from tests.browser.windows import Windows
 
 HOME = "/admin/"
-OTHERS = [role for role in Role if role is not Role.ADMIN]
+BETWEEN = (Role.OPERATOR, Role.APPROVER)
+STORM = pytest.mark.storm
 
 
-def test_the_pages_of_an_admin_look_good(windows: Windows, look: Look) -> None:
-    """Also takes the pictures."""
-    walk = crawl(windows.open(Role.ADMIN), HOME, lambda page, kind: look(page, name_of(kind)))
+def test_the_pages_of_an_admin_look_good(windows: Windows, site: Site, look: Look) -> None:
+    """On the first engine; they look alike on the others. Also takes the pictures."""
+
+    def glance(page: Page, kind: str) -> None:
+        if site.engine == ENGINES[0]:
+            look(page, name_of(kind))
+
+    walk = crawl(windows.open(Role.ADMIN), HOME, glance)
 
     assert len(walk.pages) > 10
     assert walk.files
 
 
-@pytest.mark.parametrize("role", OTHERS)
+@pytest.mark.parametrize(
+    "role", [Role.VIEWER, *(pytest.param(one, marks=STORM) for one in BETWEEN)]
+)
 def test_no_link_leads_somebody_where_he_may_not_go(windows: Windows, role: Role) -> None:
     walk = crawl(windows.open(role), HOME, lambda page, kind: None)
 
@@ -51,7 +60,7 @@ def test_what_is_in_any_state_can_be_looked_at(
 
 
 @pytest.mark.storm
-@pytest.mark.parametrize("role", OTHERS)
+@pytest.mark.parametrize("role", [Role.VIEWER, *BETWEEN])
 def test_the_pages_of_the_others_look_good(windows: Windows, role: Role) -> None:
     def glance(page: Page, kind: str) -> None:
         assert_accessible(page)
