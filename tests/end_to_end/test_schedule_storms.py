@@ -40,6 +40,9 @@ SECONDS = (2, 3, 4, 5, 2, 3, 4, 5, 12, 30, 60)
 """The jobs' steps; a kill can delay at most one slot of those that are longer than a take-over."""
 
 TAKE_OVER_SECONDS = 6
+LATE_SECONDS = 4
+"""As long as the lease: what is later has waited for a take-over, not for its turn."""
+
 OUTAGE_SECONDS = 300
 RARE: dict[str, dict[str, Any]] = {
     "job old": {"catchup": "latest", "catchup_window_seconds": 3600},
@@ -49,7 +52,6 @@ RARE: dict[str, dict[str, Any]] = {
 """Schedules with one slot in the outage, some three minutes before its end."""
 
 MISSED = {"missed": 1}
-LATE_SECONDS = 2
 BEATS = ("beat1", "beat2")
 
 
@@ -110,7 +112,7 @@ def _judge(own: Desk, kills: Sequence[datetime], what: str) -> tuple[float, int]
     late = sorted(map(_seconds_late, found))
     rare = [run for run in found if run.every_seconds > 2 * TAKE_OVER_SECONDS - 1]
     delayed = _delayed(rare, kills)
-    over = {limit: sum(item > limit for item in late) for limit in (LATE_SECONDS, 6, 15, 60)}
+    over = {limit: sum(item > limit for item in late) for limit in (2, LATE_SECONDS, 6, 15, 60)}
     print(
         f"{what}: {len(found)} slots of {len(by_job)} schedules, {doubled} doubled, "
         f"{missing} missing, {sum(ran.values()) - len(ran)} ids run twice; "
