@@ -69,7 +69,7 @@ def counted(
 def searching(table: Table, names: Sequence[str], words: str) -> list[ColumnElement[bool]]:
     """Return the clauses of a search: `words` are in one of the columns, or are the id itself."""
     text = words.replace("\x00", "").strip()[:LONGEST_SEARCH]
-    if not text:
+    if not text or not names:
         return []
     key = _id_of(text)
     if key is not None and isinstance(table.c.id.type, Uuid):

@@ -37,9 +37,13 @@ class Person:
 
     def post(self, path: str, /, **fields: object) -> TestResponse:
         """Send a form as a page would have it."""
-        token = _TOKEN.search(self.client.get("/change").get_data(as_text=True))
-        assert token is not None
-        return self.client.post(path, data={"csrf_token": token[1], **fields})
+        return self.client.post(path, data={"csrf_token": self.token(), **fields})
+
+    def token(self) -> str:
+        """Return the token of the forms of this session."""
+        found = _TOKEN.search(self.client.get("/change").get_data(as_text=True))
+        assert found is not None
+        return found[1]
 
     def message(self, answer: TestResponse) -> str:
         """Follow a redirect and return the page with its messages."""
