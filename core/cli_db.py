@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 import click
@@ -60,9 +59,7 @@ def check() -> None:
     from core import migrations
     from core.app import PACKAGES
 
-    for package in (*migrations.OWN, *PACKAGES):
-        # The models of the packages are what the database is compared with.
-        import_module(f"{package}.models")
+    migrations.load_models(PACKAGES)
     with _database() as database, database.single() as connection:
         at, head = migrations.current(connection), migrations.head()
         if at != head:

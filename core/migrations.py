@@ -1,5 +1,7 @@
 """Bringing a database to the schema of this code, and saying where it stands."""
 
+from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 
 from alembic import command
@@ -16,8 +18,14 @@ from core.models import Base
 
 ENGINE_ONLY = frozenset({"ix_documents_search"})
 FOLDER = Path(__file__).resolve().parent.parent / "migrations"
-OWN = ("core.audit", "core.people", "core.schedules")
-"""Packages of core that have tables, besides those of core.models."""
+
+
+def load_models(packages: Iterable[str]) -> None:
+    """Import every module of core and of `packages` that declares tables: `*models.py`."""
+    root = FOLDER.parent
+    for package in ("core", *packages):
+        for path in sorted((root / package).rglob("*models.py")):
+            import_module(".".join(path.relative_to(root).with_suffix("").parts))
 
 
 def head() -> str:

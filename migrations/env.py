@@ -1,15 +1,12 @@
 """What Alembic runs: our models against the database class of the URL."""
 
-from importlib import import_module
-
 from alembic import context
 
 from core.database import Database
-from core.migrations import OWN
+from core.migrations import load_models
 from core.models import Base
 
-for package in (*OWN, "status", "invoices", "callbacks"):
-    import_module(f"{package}.models")
+load_models(("status", "invoices", "callbacks"))
 
 database: Database = context.config.attributes["database"]
 
