@@ -1,7 +1,7 @@
 """Fixtures of all tests: one application per engine, an empty database for each test."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
@@ -35,6 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Declare our marker."""
     config.addinivalue_line("markers", "every_database: runs on each engine that is here")
+    config.addinivalue_line("markers", "pages: on SQLite, and in a storm on PostgreSQL too")
     config.addinivalue_line("markers", "one_database: one is enough, whatever the module says")
 
 
@@ -45,7 +46,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     chosen = metafunc.config.getoption("--databases")
     marked = metafunc.definition.get_closest_marker
     is_for_all = marked("every_database") and not marked("one_database")
-    engines = chosen.split(",") if chosen else ENGINES if is_for_all else ENGINES[:1]
+    engines: Sequence[object] = ENGINES if is_for_all else ENGINES[:1]
+    if marked("pages"):
+        engines = [ENGINES[0], pytest.param("postgresql", marks=pytest.mark.storm)]
+    if chosen:
+        engines = chosen.split(",")
     metafunc.parametrize("engine", engines, indirect=True, scope="session")
 
 

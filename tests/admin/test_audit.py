@@ -14,7 +14,7 @@ from invoices import access, edits
 from tests.admin.conftest import LogIn, Person
 from tests.support.factories import SourceWithKey
 
-pytestmark = pytest.mark.every_database
+pytestmark = pytest.mark.pages
 
 ENTRIES = AuditEntry.__table__
 

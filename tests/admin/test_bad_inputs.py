@@ -31,7 +31,7 @@ from tests.admin.markup import fields_of
 from tests.support import desk, million
 from tests.support.factories import SourceWithKey, add_invoice
 
-pytestmark = pytest.mark.every_database
+pytestmark = pytest.mark.pages
 
 DOCUMENTS = Document.__table__
 

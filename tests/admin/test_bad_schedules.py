@@ -13,7 +13,7 @@ from tests.admin.conftest import Person
 from tests.admin.test_schedules import FORM
 from tests.support import desk
 
-pytestmark = pytest.mark.every_database
+pytestmark = pytest.mark.pages
 
 SCHEDULES = Schedule.__table__
 

@@ -10,7 +10,7 @@ from invoices.models import BulkAct, Delivery, Invoice
 from tests.admin.conftest import Person
 from tests.support import factories
 
-pytestmark = pytest.mark.every_database
+pytestmark = pytest.mark.pages
 
 INVOICES = Invoice.__table__
 LIST = "/admin/invoice/action/?search=BULK"

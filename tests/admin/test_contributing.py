@@ -71,7 +71,7 @@ def test_it_is_short() -> None:
     assert len(example().splitlines()) <= LONGEST
 
 
-@pytest.mark.every_database
+@pytest.mark.pages
 def test_it_lists_adds_edits_acts_and_removes(person: LogIn, with_example: Flask) -> None:
     provider_id = calling.add_provider("acme")
     approver = moved(person("approver"), with_example)

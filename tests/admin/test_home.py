@@ -8,7 +8,7 @@ from core.db import unit_of_work
 from tests.admin.conftest import Person
 from tests.support import factories
 
-pytestmark = pytest.mark.every_database
+pytestmark = pytest.mark.pages
 
 
 def test_it_counts_invoices_and_the_money_that_waits(

@@ -32,7 +32,7 @@ from tests.admin.hostile import plant, signs_of_life
 from tests.support import factories
 from tests.support.strings import formulas, naughty
 
-pytestmark = pytest.mark.every_database
+pytestmark = pytest.mark.pages
 
 VIEWS = {view.endpoint: view for view in every_view() if isinstance(view, TableView)}
 FEWER = 32

@@ -18,7 +18,7 @@ from tests.admin.conftest import LogIn, Person
 from tests.admin.looking import complaints
 from tests.support import desk, factories
 
-pytestmark = pytest.mark.every_database
+pytestmark = pytest.mark.pages
 
 KEYS = ApiKey.__table__
 PAGE = "/admin/api_key"

@@ -9,7 +9,7 @@ from flask import Flask
 from tests.admin.conftest import Person
 from tests.support import factories
 
-pytestmark = pytest.mark.every_database
+pytestmark = pytest.mark.pages
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from tests.support import desk
 from tests.support.channel import FakeChannel, answer
 from tests.support.factories import add_invoice, add_source
 
-pytestmark = pytest.mark.every_database
+pytestmark = pytest.mark.pages
 
 PAGE = "/admin/mapping"
 CALLBACKS = Callback.__table__

@@ -21,7 +21,7 @@ from tests.admin.looking import complaints
 from tests.support import desk, factories
 from tests.support.provider import Faults, Provider
 
-pytestmark = pytest.mark.every_database
+pytestmark = pytest.mark.pages
 
 PAGE = "/admin/provider"
 ANN = By("ann@example.com")

@@ -25,7 +25,7 @@ from tests.support import desk
 from tests.support.channel import FakeChannel, answer
 from tests.support.factories import SourceWithKey, add_invoice, add_source
 
-pytestmark = pytest.mark.every_database
+pytestmark = pytest.mark.pages
 
 CALLBACKS = Callback.__table__
 REPORTS = Report.__table__

@@ -9,7 +9,7 @@ from core.db import reading
 from core.schedules.models import Schedule, ScheduleRun
 from tests.admin.conftest import Person
 
-pytestmark = pytest.mark.every_database
+pytestmark = pytest.mark.pages
 
 SCHEDULES = Schedule.__table__
 

@@ -32,7 +32,7 @@ from tests.admin.markup import fields_of, page_of
 from tests.support import desk
 from tests.support.factories import SourceWithKey
 
-pytestmark = pytest.mark.every_database
+pytestmark = pytest.mark.pages
 
 FEW, MANY = 25, 1000
 OFTEN = 5

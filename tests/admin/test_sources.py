@@ -15,7 +15,7 @@ from tests.admin.conftest import LogIn, Person
 from tests.admin.looking import complaints
 from tests.support import desk, factories
 
-pytestmark = pytest.mark.every_database
+pytestmark = pytest.mark.pages
 
 SOURCE = "/admin/source"
 KEY = re.compile(r"kv_(?:live|test)_[0-9a-f]{12}_[0-9a-f]{64}")

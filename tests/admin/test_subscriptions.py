@@ -21,7 +21,7 @@ from tests.admin.looking import complaints
 from tests.support import desk, factories
 from tests.support.receiver import Receiver
 
-pytestmark = pytest.mark.every_database
+pytestmark = pytest.mark.pages
 
 PAGE = "/admin/subscription"
 PUSH = "/admin/push"

@@ -12,7 +12,7 @@ from core.people import passwords, services
 from core.people.models import User
 from tests.admin.conftest import LogIn, Person
 
-pytestmark = pytest.mark.every_database
+pytestmark = pytest.mark.pages
 
 USERS = User.__table__
 SECRET = re.compile(r'<p class="shown-once"><code>([^<]+)</code>')

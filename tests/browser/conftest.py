@@ -26,7 +26,10 @@ def browser() -> Iterator[Browser]:
         yield running
 
 
-@pytest.fixture(scope="session", params=ENGINES)
+@pytest.fixture(
+    scope="session",
+    params=[ENGINES[0], *(pytest.param(name, marks=pytest.mark.storm) for name in ENGINES[1:])],
+)
 def site(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:

@@ -16,6 +16,8 @@ from tests.browser.looks import Look, assert_accessible, assert_fits
 from tests.browser.site import ENGINES, Site
 from tests.browser.windows import Windows
 
+pytestmark = pytest.mark.storm  # minutes; the other modules drive the same pages
+
 HOME = "/admin/"
 BETWEEN = (Role.OPERATOR, Role.APPROVER)
 STORM = pytest.mark.storm

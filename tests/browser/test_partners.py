@@ -10,6 +10,8 @@ from core.people.roles import Role
 from tests.browser.looks import Look
 from tests.browser.windows import Windows
 
+pytestmark = pytest.mark.storm  # minutes; the other modules drive the same pages
+
 KEY = re.compile(r"kv_test_[0-9a-f]{12}_[0-9a-f]{64}")
 SECRET = re.compile(r"whsec_[A-Za-z0-9+/=]+")
 

@@ -14,6 +14,8 @@ from tests.browser.site import Site
 from tests.browser.windows import Windows
 from tests.support.strings import formulas, naughty
 
+pytestmark = pytest.mark.storm  # minutes; the other modules drive the same pages
+
 INVOICES = Invoice.__table__
 LIST = "/admin/invoice/?search=N-"
 LIVE = ("=", "+", "-", "@", "\t", "\r")

@@ -19,7 +19,7 @@ from tests.support.brokers import virtual_host
 from tests.support.databases import new_database
 from tests.support.processes import Child
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.storm]
 
 OTHER_CLOCK = (sys.executable, "-m", "tests.support.other_clock")
 AHEAD, BEHIND = (*OTHER_CLOCK, "600"), (*OTHER_CLOCK, "-600")
