@@ -30,6 +30,11 @@ def begin_request(request_id: str) -> None:
     _who.set(Who(NOBODY_YET, None, request_id))
 
 
+def forget() -> None:
+    """Forget who acted: from here on it is whoever started the program."""
+    _who.set(None)
+
+
 def act_as(name: str, reason: str | None = None) -> None:
     """Name who acts from here to the end of the request.
 

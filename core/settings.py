@@ -41,6 +41,7 @@ NAMES = (
     "KUVERT_ALLOW_PRIVATE_TARGETS",
     "KUVERT_PROXIES",
     "KUVERT_PASSWORD_MEMORY_MIB",
+    "KUVERT_API_CALLS_PER_MINUTE",
 )
 # These belong to the tests; Kuvert itself does not look at them.
 _TEST_NAMES = frozenset({"KUVERT_TEST_REQUIRE", "KUVERT_SHARED_DATA"})

@@ -13,6 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from core import actor
 from core import settings as settings_module
 from core.app import create_app
 from core.db import database, db
@@ -108,6 +109,7 @@ def app(stage: _Stage) -> Iterator[Flask]:
         db.session.remove()
         database().close()
         stage.wipe()
+        actor.forget()
         yield stage.app
         db.session.remove()
 

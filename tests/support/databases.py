@@ -69,7 +69,9 @@ def _new_file(folder: Path) -> tuple[str, Wipe]:
     _migrate(f"sqlite:///{template}")
 
     def wipe() -> None:
-        for ending in ("-wal", "-shm"):
+        # A new file, not the old one written over: a connection that somebody still has would
+        # hold what SQLite knows of the old one, and every later one would meet an I/O error.
+        for ending in ("", "-wal", "-shm"):
             path.with_name(path.name + ending).unlink(missing_ok=True)
         shutil.copyfile(template, path)
 
