@@ -36,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Declare our marker."""
     config.addinivalue_line("markers", "every_database: runs on each engine that is here")
-    config.addinivalue_line("markers", "pages: on SQLite, and in a storm on PostgreSQL too")
+    config.addinivalue_line("markers", "pages: on SQLite, and in a storm on the servers too")
     config.addinivalue_line("markers", "one_database: one is enough, whatever the module says")
 
 
@@ -49,7 +49,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     is_for_all = marked("every_database") and not marked("one_database")
     engines: Sequence[object] = ENGINES if is_for_all else ENGINES[:1]
     if marked("pages"):
-        engines = [ENGINES[0], pytest.param("postgresql", marks=pytest.mark.storm)]
+        engines = [ENGINES[0], *(pytest.param(e, marks=pytest.mark.storm) for e in ENGINES[1:])]
     if chosen:
         engines = chosen.split(",")
     metafunc.parametrize("engine", engines, indirect=True, scope="session")

@@ -13,6 +13,8 @@ from tests.browser.site import Site
 from tests.browser.windows import Windows
 from tests.support.full_desk import STAFF
 
+pytestmark = pytest.mark.storm
+
 INVOICES, DELIVERIES = Invoice.__table__, Delivery.__table__
 LIST = "/admin/invoice/"
 ACTS = re.compile("^(Hold|Release|Send again|Decide the outcome|Cancel)$")

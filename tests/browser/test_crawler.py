@@ -9,6 +9,8 @@ from playwright.sync_api import Browser, Page
 from tests.browser.crawler import Walk, crawl, kind_of, name_of
 from tests.browser.small_server import serving
 
+pytestmark = pytest.mark.storm
+
 ID = "01980000-0000-7000-8000-00000000000"
 
 

@@ -13,6 +13,8 @@ from tests.browser.site import Site
 from tests.browser.windows import Windows
 from tests.support.full_desk import STAFF
 
+pytestmark = pytest.mark.storm
+
 KEY = re.compile(r"kv_test_[0-9a-f]{12}_[0-9a-f]{64}")
 
 

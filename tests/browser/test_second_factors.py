@@ -14,6 +14,8 @@ from tests.browser.looks import Look
 from tests.browser.site import Site
 from tests.browser.windows import Windows
 
+pytestmark = pytest.mark.storm
+
 _numbers = count(1)
 STEP_SECONDS = 30
 

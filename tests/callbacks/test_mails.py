@@ -28,7 +28,7 @@ from tests.callbacks.mail.test_understanding import block, odd, report
 from tests.support import desk
 from tests.support.mailbox import mail
 
-pytestmark = pytest.mark.every_database
+pytestmark = pytest.mark.pages
 
 CALLBACKS = Callback.__table__
 RECIPIENT = "deliver@sandbox.example"

@@ -21,7 +21,7 @@ from core.db import unit_of_work
 from core.queues import TaskName
 from tests.support.mailbox import Client, mail
 
-pytestmark = pytest.mark.every_database
+pytestmark = pytest.mark.pages
 
 CALLBACKS = Callback.__table__
 PROGRESS = MailboxProgress.__table__

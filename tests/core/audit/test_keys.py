@@ -22,7 +22,7 @@ from core.audit.statements import UnauditedError
 from core.db import database, unit_of_work
 from tests.core.audit.entries import entries
 
-pytestmark = pytest.mark.every_database
+pytestmark = pytest.mark.pages
 
 METADATA = MetaData()
 PEOPLE = Table(

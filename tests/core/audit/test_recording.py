@@ -20,7 +20,7 @@ from invoices.models import ApiKey, Source
 from tests.core.audit.entries import KEYS, SOURCES, a_key, a_source, add_sources, entries, written
 from tests.support import desk
 
-pytestmark = pytest.mark.every_database
+pytestmark = pytest.mark.pages
 
 ENTRIES = AuditEntry.__table__
 NEW = {"environment": "test", "is_disabled": False}

@@ -13,7 +13,7 @@ from core.clock import utcnow
 from core.db import reading, unit_of_work
 from tests.core.audit.entries import KEYS, SOURCES, a_key, add_sources, entries
 
-pytestmark = pytest.mark.every_database
+pytestmark = pytest.mark.pages
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from tests.support import staff
 from tests.support.environment import make_settings
 from tests.support.staff import Browser
 
-pytestmark = pytest.mark.every_database
+pytestmark = pytest.mark.pages
 
 ANN = "ann@example.com"
 HERE, THERE = "198.51.100.7", "203.0.113.9"

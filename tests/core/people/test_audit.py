@@ -14,7 +14,7 @@ from tests.core.audit.entries import entries
 from tests.support import desk, staff
 from tests.support.staff import PASSWORD
 
-pytestmark = pytest.mark.every_database
+pytestmark = pytest.mark.pages
 
 NEXT = "another heron waits elsewhere"
 

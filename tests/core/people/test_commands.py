@@ -16,7 +16,7 @@ def type_in(monkeypatch: pytest.MonkeyPatch, line: str) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(line))
 
 
-@pytest.mark.every_database
+@pytest.mark.pages
 def test_a_user_that_was_added_can_log_in(console: Console, browser: Browser) -> None:
     made = console("user", "add", "Ann@Example.com", "--role", "viewer", "--json").json()
 
@@ -76,7 +76,7 @@ def test_a_second_one_of_the_same_name_is_refused(console: Console) -> None:
     assert (done.code, done.err) == (1, f"Error: There is a user {ANN} already\n")
 
 
-@pytest.mark.every_database
+@pytest.mark.pages
 def test_the_list_says_who_is_who(console: Console) -> None:
     console("user", "add", ANN, "--role", "admin")
     console("user", "add", BOB, "--role", "viewer")

@@ -22,7 +22,7 @@ from tests.support.staff import PASSWORD, Browser
 WRONG = "a heron waits by the pond"
 
 
-@pytest.mark.every_database
+@pytest.mark.pages
 def test_the_right_password_lets_in(browser: Browser, ann: str) -> None:
     answer = browser.log_in(ann)
 
@@ -30,7 +30,7 @@ def test_the_right_password_lets_in(browser: Browser, ann: str) -> None:
     assert browser.is_in()
 
 
-@pytest.mark.every_database
+@pytest.mark.pages
 def test_a_login_is_kept_with_its_time_and_address(browser: Browser, ann: str) -> None:
     browser.log_in(ann)
 

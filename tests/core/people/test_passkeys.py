@@ -54,7 +54,7 @@ def key(browser: Browser, ann: str, device: Authenticator) -> Authenticator:
     return device
 
 
-@pytest.mark.every_database
+@pytest.mark.pages
 def test_a_passkey_logs_in_alone(browser: Browser, key: Authenticator) -> None:
     answer = sign_in(browser, key)
 
@@ -62,7 +62,7 @@ def test_a_passkey_logs_in_alone(browser: Browser, key: Authenticator) -> None:
     assert browser.is_in()
 
 
-@pytest.mark.every_database
+@pytest.mark.pages
 def test_a_second_use_counts_up(app: Flask, browser: Browser, key: Authenticator) -> None:
     sign_in(browser, key)
     again = staff.browser(app)
@@ -120,7 +120,7 @@ def test_a_disabled_user_gets_in_with_no_passkey(browser: Browser, key: Authenti
     assert not browser.is_in()
 
 
-@pytest.mark.every_database
+@pytest.mark.pages
 def test_a_passkey_can_be_the_second_factor(
     browser: Browser, ann: str, device: Authenticator
 ) -> None:
@@ -155,7 +155,7 @@ def test_nobody_learns_which_accounts_have_passkeys(browser: Browser, key: Authe
         assert options["allowCredentials"] == []
 
 
-@pytest.mark.every_database
+@pytest.mark.pages
 def test_a_passkey_is_removed(browser: Browser, ann: str, key: Authenticator) -> None:
     browser.log_in(ann)
 

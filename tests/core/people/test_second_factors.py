@@ -63,7 +63,7 @@ def test_the_code_lets_in(browser: Browser, ann: str, phone: TOTP) -> None:
     assert browser.is_in()
 
 
-@pytest.mark.every_database
+@pytest.mark.pages
 def test_a_code_counts_once(app: Flask, browser: Browser, ann: str, phone: TOTP) -> None:
     browser.log_in(ann)
     browser.post("/tf-validate", code=(code := code_of(phone)))
@@ -157,7 +157,7 @@ def codes(browser: Browser, ann: str, phone: TOTP) -> list[str]:
     return found
 
 
-@pytest.mark.every_database
+@pytest.mark.pages
 def test_a_recovery_code_lets_in_once(
     app: Flask, browser: Browser, ann: str, codes: list[str]
 ) -> None:
@@ -203,7 +203,7 @@ def test_no_way_around_the_code_needs_mail(browser: Browser, ann: str, phone: TO
         assert browser.post("/tf-rescue", form="/tf-validate", help_setup=way).status_code == 200
 
 
-@pytest.mark.every_database
+@pytest.mark.pages
 def test_an_admin_can_take_lost_ones_away(browser: Browser, ann: str, codes: list[str]) -> None:
     with unit_of_work() as connection:
         made = services.reset_password(connection, ann, forget_second_factors=True)

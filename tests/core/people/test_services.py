@@ -13,7 +13,7 @@ from core.people.models import User
 from core.people.roles import Role
 from tests.support import staff
 
-pytestmark = pytest.mark.every_database
+pytestmark = pytest.mark.pages
 
 ANN, BOB = "ann@example.com", "bob@example.com"
 

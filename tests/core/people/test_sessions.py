@@ -49,7 +49,7 @@ def test_a_session_from_before_the_login_is_still_nobody_s(
     assert not thief.is_in()
 
 
-@pytest.mark.every_database
+@pytest.mark.pages
 @pytest.mark.parametrize(
     "take",
     [
@@ -86,7 +86,7 @@ def test_whoever_is_enabled_again_has_to_log_in_again(
     assert browser.is_in()
 
 
-@pytest.mark.every_database
+@pytest.mark.pages
 def test_a_change_of_password_ends_the_other_sessions(
     app: Flask, browser: Browser, ann: str
 ) -> None:
