@@ -15,7 +15,8 @@ _INVOICE_CODES: Final = """
 """
 _CREDIT_NOTE_CODES: Final = "81 83 261 262 296 308 381 396 420 458 502 503 532"
 # UNTDID 1001 as EN 16931 admits it (BR-CL-01).
-TYPE_CODES: Final = frozenset(f"{_INVOICE_CODES} {_CREDIT_NOTE_CODES}".split())
+CREDIT_NOTE_CODES: Final = frozenset(_CREDIT_NOTE_CODES.split())
+TYPE_CODES: Final = CREDIT_NOTE_CODES | frozenset(_INVOICE_CODES.split())
 
 NUMBER_LENGTH: Final = 64
 NAME_LENGTH: Final = 300
