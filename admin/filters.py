@@ -53,13 +53,21 @@ class OneOf(Filter):
 
     def clause(self, table: Table, given: str) -> ColumnElement[bool]:
         """Match one word, or several with commas between."""
+        return table.c[self.column].in_(self.asked(given))
+
+    def asked(self, given: str) -> list[str]:
+        """Return the words that are asked for.
+
+        Raises:
+            InputError: naming the first that is none.
+        """
         asked = given.split(",")
         unknown = [word for word in asked if word not in self.words]
         if unknown:
             raise InputError(
                 _("%(label)s: there is no %(word)s", label=self.label, word=unknown[0][:40])
             )
-        return table.c[self.column].in_(asked)
+        return asked
 
     def options(self, connection: Connection) -> Options:  # noqa: ARG002
         """Return the words."""

@@ -71,10 +71,10 @@ def suppression(row: Row[Any]) -> dict[str, object]:
     return {
         "id": str(row.id),
         "address": row.address,
-        "verdict": "hard" if row.is_hard else "soft",
+        "verdict": "by_hand" if row.suppressed_by else "hard" if row.is_hard else "soft",
         "reason": row.reason,
         "suppressed_at": rfc3339(row.suppressed_at),
-        "expires_at": rfc3339(row.expires_at),
+        "expires_at": rfc3339(row.expires_at) if row.expires_at else None,
     }
 
 

@@ -1,7 +1,7 @@
 """What the invoice routes take and answer, for the description of the API."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -166,14 +166,18 @@ class Attempt(TypedDict):
 
 
 class Suppression(TypedDict):
-    """An address to which nothing goes for now; `reason` is what the last bounce said."""
+    """An address to which nothing goes for now.
+
+    `reason` is what the last bounce said, or whoever suppressed it by hand; without `expires_at`
+    it stays so until somebody releases it.
+    """
 
     id: Id
     address: str
-    verdict: str
+    verdict: Literal["hard", "soft", "by_hand"]
     reason: str
     suppressed_at: Moment
-    expires_at: Moment
+    expires_at: Moment | None
 
 
 class Total(TypedDict):

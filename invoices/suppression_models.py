@@ -13,7 +13,8 @@ class Suppression(Base):
     """An address of a source that bounced, and whether it is suppressed.
 
     It is while `suppressed_at` is set, `released_at` is not, and `expires_at` is not past.
-    `soft_count` counts soft bounces since `soft_since`; `delivery_id` is the one that decided.
+    `soft_count` counts soft bounces since `soft_since`; `delivery_id` is the one that decided,
+    `suppressed_by` who did so by hand. One without `expires_at` stays until it is released.
     """
 
     __tablename__ = "suppressions"
@@ -28,6 +29,7 @@ class Suppression(Base):
     reason: Mapped[str | None] = mapped_column(String(500))
     delivery_id: Mapped[UUID | None]
     suppressed_at: Mapped[datetime | None]
+    suppressed_by: Mapped[str | None] = mapped_column(String(200))
     expires_at: Mapped[datetime | None]
     released_at: Mapped[datetime | None]
     released_by: Mapped[str | None] = mapped_column(String(200))

@@ -18,6 +18,7 @@ from admin.views import (
     schedules,
     sources,
     subscriptions,
+    suppressions,
     users,
 )
 
@@ -31,6 +32,7 @@ def every_view() -> list[BaseView]:
         bulk.BulkActs(_l("Many at once"), "bulk_act", work),
         deliveries.Deliveries(_l("Deliveries"), "delivery", work),
         callbacks.Callbacks(_l("Callbacks"), "callback", work),
+        suppressions.Suppressions(_l("Suppressions"), "suppression", work),
         history.StatusEvents(_l("Status events"), "status_event", work),
         reports.Reports(_l("Reports"), "report", work),
         sources.Sources(_l("Sources"), "source", billing),

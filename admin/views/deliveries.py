@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, select
 
 from admin import cells, filters
 from admin.view import DeskView
+from admin.views import suppressions
 from invoices.models import Attempt, Delivery, Invoice, Origin, Provider
 from status.models import Status
 
@@ -70,4 +71,8 @@ class Deliveries(DeskView):
         """Return the attempts."""
         mine = select(ATTEMPTS).where(ATTEMPTS.c.delivery_id == row.id)
         last = mine.order_by(ATTEMPTS.c.number.desc()).limit(MOST_ATTEMPTS)
-        return {"attempts": list(reversed(list(connection.execute(last))))}
+        is_held = row.state == Status.HELD
+        return {
+            "attempts": list(reversed(list(connection.execute(last)))),
+            "notes": suppressions.notes_on(self, connection, row.id) if is_held else [],
+        }

@@ -17,7 +17,7 @@ from admin.access import Role, holds, who
 from admin.acts import Act, ActForm
 from admin.forms import TextField, words_of
 from admin.view import DeskView
-from admin.views import bulk
+from admin.views import bulk, suppressions
 from callbacks.timeline import timeline as read_timeline
 from core.db import reading
 from core.errors import ForbiddenError
@@ -229,7 +229,10 @@ class Invoices(DeskView):
         """Return the documents of an invoice, and all that happened to it."""
         columns = (DOCUMENTS.c.role, DOCUMENTS.c.media_type, DOCUMENTS.c.size, DOCUMENTS.c.sha256)
         statement = select(*columns).where(DOCUMENTS.c.invoice_id == row.id)
+        current = select(INVOICES.c.current_delivery_id).where(INVOICES.c.id == row.id)
+        held = connection.scalar(current) if row.status == Status.HELD else None
         return {
+            "notes": suppressions.notes_on(self, connection, held) if held else [],
             "documents": list(connection.execute(statement)),
             "timeline": timeline.lines(read_timeline(connection, row.id)),
         }

@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select, update
 
 from core.clock import utcnow
 from core.db import database
-from core.errors import InputError, NotFoundError
+from core.errors import ConflictError, Finding, InputError, NotFoundError
 from core.ids import new_id
 from invoices.models import Delivery, Invoice, Source
 from invoices.services.changes import Move, apply, lock_invoices
@@ -34,6 +34,8 @@ HARD_LENGTH = timedelta(days=180)
 SOFT_LENGTH = timedelta(days=14)
 
 REASON_LENGTH = 500
+ACTOR_LENGTH = 200
+ADDRESS_LENGTH = 320
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,17 +92,80 @@ def _count(
     if bounce.is_hard or count >= SOFT_LIMIT:
         why = bounce.reason if bounce.is_hard else f"{count} soft bounces, last: {bounce.reason}"
         length = HARD_LENGTH if bounce.is_hard else SOFT_LENGTH
-        changed |= {
-            "reason": why[:REASON_LENGTH],
+        # What bounces again must not end sooner than it would have without.
+        ends_at = now + length if not _lasts(old, now + length) else old.expires_at
+        changed |= _suppressed_now(now, why, ends_at) | {
             "is_hard": bounce.is_hard,
             "delivery_id": bounce.delivery_id,
-            "suppressed_at": now,
-            "expires_at": now + length,
-            "released_at": None,
-            "released_by": None,
-            "release_reason": None,
+            "suppressed_by": None,
         }
     connection.execute(update(SUPPRESSIONS).where(mine).values(changed))
+
+
+def _lasts(old: Row[Any], until: datetime) -> bool:
+    """Tell whether an address is suppressed already, and for longer than `until`."""
+    if old.suppressed_at is None or old.released_at is not None:
+        return False
+    return old.expires_at is None or old.expires_at > until
+
+
+def _suppressed_now(now: datetime, why: str, ends_at: datetime | None) -> dict[str, Any]:
+    return {
+        "reason": why[:REASON_LENGTH],
+        "suppressed_at": now,
+        "expires_at": ends_at,
+        "released_at": None,
+        "released_by": None,
+        "release_reason": None,
+    }
+
+
+def add(
+    connection: Connection,
+    source_id: UUID,
+    address: str,
+    *,
+    by: str,
+    reason: str,
+    expires_at: datetime | None = None,
+) -> UUID:
+    """Suppress an address of a source by hand, until `expires_at` or its release; return its id.
+
+    Raises:
+        InputError: no address, no reason, or an end that is past.
+        ConflictError: it is suppressed already.
+    """
+    address, now = _checked_address(address), utcnow()
+    _check_reason(reason)
+    if expires_at is not None and expires_at <= now:
+        raise InputError.at("/expires_at", "past", "must be later than now")
+    columns = SUPPRESSIONS.c
+    mine = and_(columns.source_id == source_id, columns.address == address)
+    database().insert_new(connection, SUPPRESSIONS, [_new_row(source_id, address, now)])
+    [old] = database().lock(connection, SUPPRESSIONS, mine)
+    if _lasts(old, now):
+        message = f"{address} is suppressed already; release that first"
+        raise ConflictError(message, findings=[Finding("/address", "unique", message)])
+    changed = {"is_hard": False, "delivery_id": None, "suppressed_by": by[:ACTOR_LENGTH]}
+    values = _suppressed_now(now, reason.strip(), expires_at) | changed
+    connection.execute(update(SUPPRESSIONS).where(mine).values(values))
+    return UUID(str(old.id))
+
+
+def _checked_address(address: str) -> str:
+    """Return an address as it is compared with those of deliveries."""
+    found = address.strip().lower()
+    name, sign, domain = found.rpartition("@")
+    is_one = bool(name and sign and domain) and not any(map(str.isspace, found))
+    if not is_one or not found.isprintable() or len(found) > ADDRESS_LENGTH:
+        message = f"must be a mail address of at most {ADDRESS_LENGTH} characters"
+        raise InputError.at("/address", "address", message)
+    return found
+
+
+def _check_reason(reason: str) -> None:
+    if not reason.strip():
+        raise InputError.at("/reason", "length", "say why")
 
 
 def _new_row(source_id: UUID, address: str, now: datetime) -> dict[str, Any]:
@@ -114,6 +179,7 @@ def _new_row(source_id: UUID, address: str, now: datetime) -> dict[str, Any]:
         "reason": None,
         "delivery_id": None,
         "suppressed_at": None,
+        "suppressed_by": None,
         "expires_at": None,
         "released_at": None,
         "released_by": None,
@@ -183,7 +249,7 @@ def _suppressed(connection: Connection, token: UUID, ids: Sequence[UUID]) -> lis
     return list(connection.execute(statement))
 
 
-def _is_active(now: datetime) -> Any:  # noqa: ANN401 - a condition, for which there is no one type
+def _is_active(now: datetime) -> ColumnElement[bool]:
     columns = SUPPRESSIONS.c
     return and_(
         columns.suppressed_at.is_not(None),
@@ -193,8 +259,9 @@ def _is_active(now: datetime) -> Any:  # noqa: ANN401 - a condition, for which t
 
 
 def _why(row: Row[Any]) -> str:
+    end = f" until {row.expires_at:%Y-%m-%d}" if row.expires_at else ""
     return (
-        f"{row.address} is suppressed until {row.expires_at:%Y-%m-%d}: {row.reason};"
+        f"{row.address} is suppressed{end}: {row.reason};"
         " release the suppression, then the invoice, or send it to another address"
     )[:REASON_LENGTH]
 
@@ -216,6 +283,33 @@ def active(
     return list(connection.execute(statement.order_by(columns.id).limit(count)))
 
 
+def source_id(connection: Connection, name: str) -> UUID:
+    """Return the id of the source called `name`.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    found: UUID | None = connection.scalar(select(SOURCES.c.id).where(SOURCES.c.name == name))
+    if found is None:
+        raise NotFoundError(f"there is no source '{name}'")
+    return found
+
+
+def about(connection: Connection, delivery_id: UUID) -> Row[Any] | None:
+    """Return what suppresses the address that a delivery goes to; None when nothing does."""
+    statement = (
+        select(SUPPRESSIONS)
+        .join(INVOICES, INVOICES.c.source_id == SUPPRESSIONS.c.source_id)
+        .join(DELIVERIES, DELIVERIES.c.invoice_id == INVOICES.c.id)
+        .where(
+            DELIVERIES.c.id == delivery_id,
+            SUPPRESSIONS.c.address == func.lower(DELIVERIES.c.recipient),
+            _is_active(utcnow()),
+        )
+    )
+    return connection.execute(statement).one_or_none()
+
+
 def release(
     connection: Connection, address: str, source: str | None, *, by: str, reason: str
 ) -> int:
@@ -225,23 +319,41 @@ def release(
 
     Raises:
         InputError: no reason is given.
-        NotFoundError: the address is not suppressed.
+        NotFoundError: there is no such source, or the address is not suppressed.
     """
-    if not reason.strip():
-        raise InputError.at("/reason", "length", "say why")
     columns = SUPPRESSIONS.c
-    mine = [columns.address == address.strip().lower(), _is_active(utcnow())]
+    mine = [columns.address == address.strip().lower()]
     if source is not None:
-        named = select(SOURCES.c.id).where(SOURCES.c.name == source).scalar_subquery()
-        mine.append(columns.source_id == named)
+        mine.append(columns.source_id == source_id(connection, source))
+    count = _release(connection, mine, by=by, reason=reason)
+    if not count:
+        of = f" for {source}" if source is not None else ""
+        raise NotFoundError(f"{address} is not suppressed{of}")
+    return count
+
+
+def release_one(connection: Connection, suppression_id: UUID, *, by: str, reason: str) -> None:
+    """Let mail go to one address of one source again.
+
+    Raises:
+        InputError: no reason is given.
+        ConflictError: it is not suppressed any more.
+    """
+    if not _release(connection, [SUPPRESSIONS.c.id == suppression_id], by=by, reason=reason):
+        raise ConflictError("it is not suppressed any more")
+
+
+def _release(
+    connection: Connection, mine: Sequence[ColumnElement[bool]], *, by: str, reason: str
+) -> int:
+    _check_reason(reason)
     values = {
         "released_at": utcnow(),
-        "released_by": by,
-        "release_reason": reason[:REASON_LENGTH],
+        "released_by": by[:ACTOR_LENGTH],
+        "release_reason": reason.strip()[:REASON_LENGTH],
         "soft_count": 0,
         "soft_since": None,
     }
-    changed = connection.execute(update(SUPPRESSIONS).where(*mine).values(values))
-    if not changed.rowcount:
-        raise NotFoundError(f"{address} is not suppressed")
+    now_active = [*mine, _is_active(utcnow())]
+    changed = connection.execute(update(SUPPRESSIONS).where(*now_active).values(values))
     return int(changed.rowcount)

@@ -39,7 +39,7 @@ NOT_AUDITED = {
     "pushes": "its history is push_attempts",
     "push_attempts": "append-only",
     "callbacks": "kept as they came",
-    "suppressions": "made by bounces; says itself who released it and why",
+    "suppressions": "made by bounces; says itself who added or released it and why",
     "mailbox_progress": "how far a mailbox was read",
     "login_failures": "counted by the login itself",
 }

@@ -156,6 +156,40 @@ def test_a_release_lets_mail_go_again(source: SourceWithKey, console: Console) -
     assert desk.status_of(invoice_id) == "sent"
 
 
+def test_an_address_is_added_at_the_command_line(
+    source: SourceWithKey, api: FlaskClient, console: Console
+) -> None:
+    options = ("--source", source.name, "--reason", "they told us")
+
+    done = console("suppression", "add", ADDRESS, *options, "--until", "2999-01-31")
+    again = console("suppression", "add", ADDRESS, *options)
+    endless = console("suppression", "add", "other@example.com", *options)
+
+    assert done.code == endless.code == 0, done.err
+    assert again.code == 1
+    assert f"{ADDRESS} is suppressed already" in again.err
+    first, second = api.get("/api/v1/suppressions").get_json()["items"]
+    assert (first["verdict"], first["expires_at"]) == ("by_hand", "2999-01-31T00:00:00Z")
+    assert (second["address"], second["expires_at"]) == ("other@example.com", None)
+
+
+def test_a_source_that_is_none_is_named(source: SourceWithKey, console: Console) -> None:
+    bounce(sent(source))
+
+    listed = console("suppression", "list", "--source", "none")
+    released = console("suppression", "release", ADDRESS, "--source", "none", "--reason", "x")
+
+    assert (listed.code, released.code) == (1, 1)
+    assert "there is no source 'none'" in listed.err
+    assert "there is no source 'none'" in released.err
+    assert active() == [ADDRESS]
+
+
+def test_nothing_suppressed_is_said(source: SourceWithKey, console: Console) -> None:
+    assert console("suppression", "list").err == "no address is suppressed\n"
+    assert console("suppression", "list", "--json").json() == []
+
+
 def test_a_bounce_after_a_release_suppresses_anew(source: SourceWithKey) -> None:
     delivery_id = sent(source)
     bounce(delivery_id)

@@ -37,7 +37,7 @@ from invoices.channels import Envelope, Result, Route
 from invoices.channels.http import read_end
 from invoices.models import Invoice
 from invoices.schemas import read_json_invoice
-from invoices.services import actions, attempts, intake, totals
+from invoices.services import actions, attempts, intake, suppressions, totals
 from invoices.services.actions import Order
 from invoices.setup import NewProvider
 from invoices.values import NewInvoice
@@ -130,6 +130,7 @@ def main(texts: Sequence[str]) -> None:
         _hand_over(ROUNDS)
         _act(ids)
         _call_back()
+        _suppress()
         full_subscriptions.push()
         _take(_ordinary(8, number="NEW-"), "erp")
         _hand_over(1)
@@ -324,6 +325,21 @@ def _say(event_id: str, body: object) -> None:
     with unit_of_work() as connection:
         sender = inbox.sender(connection, "sandbox")
         inbox.receive(connection, sender, {key.lower(): headers[key] for key in headers}, raw, now)
+
+
+def _suppress() -> None:
+    """Have addresses that bounced, one released, and one that is suppressed by hand."""
+    with unit_of_work() as connection:
+        wanted = select(desk.DELIVERIES.c.id).where(desk.DELIVERIES.c.recipient.like("%@%"))
+        keys = list(connection.scalars(wanted.order_by(desk.DELIVERIES.c.id).limit(40)))
+        why = "bounced (hard, 5.1.1): no such mailbox: smtp; 550 5.1.1 <b>User</b> unknown"
+        bounces = [suppressions.Bounce(delivery_id=key, is_hard=True, reason=why) for key in keys]
+        suppressions.record(connection, bounces[:20])
+        [first, *_] = suppressions.active(connection, None, None, 1)
+        suppressions.release_one(connection, first.id, by=ANN.actor, reason="it is there again")
+        suppressions.add(
+            connection, first.source_id, "gone@buyer.example", by=ANN.actor, reason="they told us"
+        )
 
 
 def _add_up() -> None:
