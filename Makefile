@@ -6,12 +6,14 @@ BENCH := .venv-bench
 UV_COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header
 
-.PHONY: run install test check bench storm shots services requirements clean
+.PHONY: run install pdf test check bench storm shots services requirements clean
 
 run: install ## set up on the first call, then start everything and send the samples
 	@exec $(BIN)/python manage.py up --demo $(ARGS)
 
 install: $(VENV)/.base ## .venv with the pinned requirements
+
+pdf: $(VENV)/.pdf ## the extra that makes PDFs from invoices, into .venv
 
 test: $(VENV)/.dev ## every test that can run here; ARGS chooses some
 ifdef ARGS
@@ -41,6 +43,7 @@ services: ## RabbitMQ, PostgreSQL, MariaDB, Chromium and Dovecot for the tests, 
 
 requirements: $(VENV)/.dev ## compile requirements/*.in with hashes
 	$(UV_COMPILE) requirements/base.in -o requirements/base.txt
+	$(UV_COMPILE) requirements/pdf.in -o requirements/pdf.txt
 	$(UV_COMPILE) requirements/dev.in -o requirements/dev.txt
 	$(UV_COMPILE) requirements/bench.in -o requirements/bench.txt
 
@@ -52,6 +55,10 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.base: requirements/base.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(VENV)/.pdf: requirements/pdf.txt | $(VENV)/.base
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 

@@ -11,6 +11,7 @@ KuvertError                500
 ├── TooLargeError          413  more bytes than are accepted
 ├── MediaTypeError         415  not a media type that is read here
 ├── TooManyError           429  more calls than one key may make
+├── NotInstalledError      501  an optional part that this installation lacks
 └── UnavailableError       503  a part that is needed is away; try again
 """
 
@@ -166,6 +167,14 @@ class TooManyError(KuvertError):
     status_code = 429
     slug = "too-many-requests"
     title = "Too many calls"
+
+
+class NotInstalledError(KuvertError):
+    """An optional part that this installation lacks; the detail says how to install it."""
+
+    status_code = 501
+    slug = "not-installed"
+    title = "Not installed here"
 
 
 class UnavailableError(KuvertError):

@@ -37,6 +37,7 @@ _OURS = {
         errors.MediaTypeError,
         errors.InputError,
         errors.TooManyError,
+        errors.NotInstalledError,
         errors.UnavailableError,
         KuvertError,
     )

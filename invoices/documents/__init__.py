@@ -57,12 +57,22 @@ def check_xml_totals(body: bytes) -> list[Finding]:
     return _read(body).remarks
 
 
-def _read(body: bytes) -> Reading:
+def parse_xml_invoice(body: bytes) -> etree._Element:
+    """Return the root of an invoice in XML, which may break any rule of its kind.
+
+    Raises:
+        UnreadableError: there is no body.
+        InputError: not safe, not well formed or no invoice.
+    """
     root = safe_xml.parse(body)
-    read = _READERS.get(root.tag)
-    if read is None:
+    if root.tag not in _READERS:
         raise _not_an_invoice(root)
-    return read(root, body)
+    return root
+
+
+def _read(body: bytes) -> Reading:
+    root = parse_xml_invoice(body)
+    return _READERS[root.tag](root, body)
 
 
 def _not_an_invoice(root: etree._Element) -> InputError:

@@ -70,7 +70,7 @@ _PATHS: Final = sums.Paths(
 )
 # UNTDID 2379, code 102: CCYYMMDD, the only form EN 16931 admits.
 _DATE_FORMAT: Final = "102"
-_DATE: Final = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})")
+DATE: Final = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})")
 
 
 def read(root: etree._Element, body: bytes) -> Reading:
@@ -84,10 +84,10 @@ def read(root: etree._Element, body: bytes) -> Reading:
     reference = f"{_AGREEMENT}/ram:BuyerReference"
     invoice = NewInvoice(
         number=reader.required(f"{_DOCUMENT}/ram:ID", values.NUMBER_LENGTH, "BR-02"),
-        issue_date=reader.day(_ISSUE_DATE, _DATE, "BR-03") or NO_DATE,
+        issue_date=reader.day(_ISSUE_DATE, DATE, "BR-03") or NO_DATE,
         type_code=reader.type_code(f"{_DOCUMENT}/ram:TypeCode"),
         currency=currency,
-        due_date=reader.day(_DUE_DATE, _DATE),
+        due_date=reader.day(_DUE_DATE, DATE),
         buyer_reference=reader.text(reference, values.BUYER_REFERENCE_LENGTH),
         payable_amount=reader.storable(_PATHS.payable, totals.payable) or NO_AMOUNT,
         tax_amount=reader.storable(_PATHS.tax, totals.tax),

@@ -39,7 +39,7 @@ _ADDRESS: Final = (
 )
 _TOTAL: Final = "cac:LegalMonetaryTotal/cbc:"
 # xs:date, which may end in a zone; the day is the seller's either way.
-_DATE: Final = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:Z|[+-][0-9]{2}:[0-9]{2})?")
+DATE: Final = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:Z|[+-][0-9]{2}:[0-9]{2})?")
 
 
 def read(root: etree._Element, body: bytes) -> Reading:
@@ -53,7 +53,7 @@ def read(root: etree._Element, body: bytes) -> Reading:
     remarks = sums.note_broken_sums(reader, totals, paths, customization_id)
     invoice = NewInvoice(
         number=reader.required("cbc:ID", values.NUMBER_LENGTH, "BR-02"),
-        issue_date=reader.day("cbc:IssueDate", _DATE, "BR-03") or NO_DATE,
+        issue_date=reader.day("cbc:IssueDate", DATE, "BR-03") or NO_DATE,
         type_code=reader.type_code(f"cbc:{kind}TypeCode"),
         currency=currency,
         due_date=_due_date(reader, kind),
@@ -86,7 +86,7 @@ def _name(reader: Reader, party: str, rule: str) -> str:
 def _due_date(reader: Reader, kind: str) -> date | None:
     """Return BT-9, which a credit note keeps among its means of payment."""
     path = "cbc:DueDate" if kind == "Invoice" else "cac:PaymentMeans/cbc:PaymentDueDate"
-    return reader.day(path, _DATE)
+    return reader.day(path, DATE)
 
 
 def _below(party: str, paths: tuple[str, ...]) -> tuple[str, ...]:

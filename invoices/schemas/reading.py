@@ -22,6 +22,16 @@ def read_json_invoice(body: bytes) -> NewInvoice:
         UnreadableError: the body is no JSON object; see `core.strict_json.loads`.
         InputError: it breaks a rule; every broken rule is a finding.
     """
+    return _new_invoice(check_json_invoice(body), body)
+
+
+def check_json_invoice(body: bytes) -> JsonInvoice:
+    """Check an invoice written in JSON and return it with all its lines.
+
+    Raises:
+        UnreadableError: the body is no JSON object; see `core.strict_json.loads`.
+        InputError: it breaks a rule; every broken rule is a finding.
+    """
     raw = strict_json.loads(body)
     if not isinstance(raw, dict):
         raise UnreadableError("Expected an object")
@@ -32,7 +42,7 @@ def read_json_invoice(body: bytes) -> NewInvoice:
     broken = check_dates(invoice) + check_sums(invoice)
     if broken:
         raise refusal(broken)
-    return _new_invoice(invoice, body)
+    return invoice
 
 
 def read_query_options(arguments: Mapping[str, str]) -> QueryOptions:
