@@ -153,12 +153,6 @@ def logstash_url(text: str) -> str:
     return text
 
 
-def smtp_url(text: str) -> str:
-    """Read the address of a mail server for outgoing mail."""
-    split(text, ("smtp", "smtps"), "smtps://kuvert:PASSWORD@mail.example.org")
-    return text
-
-
 def imap_url(text: str) -> str:
     """Read the address of a mailbox; without TLS it must be on this machine."""
     example = "imaps://kuvert:PASSWORD@mail.example.org/INBOX"

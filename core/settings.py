@@ -15,7 +15,7 @@ from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
-from core import envfile, secret_key, setting_values
+from core import envfile, mail_server, secret_key, setting_values
 from core.errors import SettingsError
 
 PREFIX = "KUVERT_"
@@ -240,7 +240,7 @@ def _read(reader: _Reader) -> Settings:
         log_level=reader.get("KUVERT_LOG_LEVEL", values.choice(*_LEVELS), "INFO"),
         log_format=reader.get("KUVERT_LOG_FORMAT", values.choice("console", "json"), "console"),
         logstash_url=reader.get("KUVERT_LOGSTASH_URL", values.logstash_url, None),
-        smtp_url=reader.get("KUVERT_SMTP_URL", values.smtp_url, None),
+        smtp_url=reader.get("KUVERT_SMTP_URL", mail_server.read_setting, None),
         imap_url=reader.get("KUVERT_IMAP_URL", values.imap_url, None),
         mail_from=reader.get("KUVERT_MAIL_FROM", values.addresses(1), None),
         report_to=reader.get("KUVERT_REPORT_TO", values.addresses(50), None),

@@ -5,7 +5,8 @@ that no second parser can read another host out of it. `resolve` looks at the ad
 time before a request is sent; the caller then connects to those addresses and no others.
 
 Ports: 80, 443 and everything from 1024 up except the well-known ports of other services in
-`DENIED_PORTS`. Where private addresses are allowed (development, tests), any port is.
+`DENIED_PORTS`; for a mail server `MAIL_PORTS` alone. Where private addresses are allowed
+(development, tests), any port is.
 """
 
 import ipaddress
@@ -24,6 +25,9 @@ LONGEST_URL = 2048
 _LONGEST_NAME = 253
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _FIRST_USER_PORT = 1024
+
+MAIL_PORTS = frozenset({25, 465, 587, 2525})
+"""Where mail servers take mail: RFC 5321, RFC 8314, RFC 6409, and a usual second one."""
 
 # From 1024 up, what commonly answers inside a network and would do as a request says: file
 # shares, databases, queues, caches, orchestrators, remote desktops, mail and chat; among them
@@ -102,7 +106,7 @@ class TargetError(KuvertError):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A URL that passed `check_url`; `host` is lower-case, an IPv6 address without brackets."""
+    """A checked place; `host` is lower-case, an IPv6 address without brackets."""
 
     scheme: str
     host: str
@@ -134,6 +138,24 @@ def check_url(url: str, *, allow_private: bool, allow_http: bool, where: str = "
         return _parse(url, allow_private=allow_private, allow_http=allow_http)
     except _Refused as refused:
         raise InputError.at(where, "target", str(refused)) from None
+
+
+def check_mail_server(host: str, port: int, *, allow_private: bool, where: str = "/url") -> Target:
+    """Return the target that a mail server's host and port name; resolves nothing.
+
+    An IPv6 address stands in brackets. `where` is the JSON pointer that the finding carries.
+
+    Raises:
+        InputError: it may not be called; the message says what is wrong.
+    """
+    try:
+        name, is_address = _checked_host(host)
+        if not allow_private:
+            _check_is_outside(name, is_address=is_address)
+            _check_mail_port(port)
+    except _Refused as refused:
+        raise InputError.at(where, "target", str(refused)) from None
+    return Target("smtp", name, port, "", is_address)
 
 
 def resolve(
@@ -254,6 +276,12 @@ def _check_port(port: int, *, allow_any: bool) -> None:
     is_usual = port in _DEFAULT_PORTS.values() or port >= _FIRST_USER_PORT
     if not allow_any and (not is_usual or port in DENIED_PORTS):
         raise _Refused(f"port {port} is not allowed: it belongs to another service")
+
+
+def _check_mail_port(port: int) -> None:
+    if port not in MAIL_PORTS:
+        usual = ", ".join(map(str, sorted(MAIL_PORTS)))
+        raise _Refused(f"port {port} is not allowed: mail servers listen at {usual}")
 
 
 def _checked_path(path: str) -> str:

@@ -79,7 +79,7 @@ class Dovecot:
         self._owner = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
         (folder / "mail").mkdir()
         (folder / "run").mkdir()
-        _make_certificates(folder)
+        make_certificates(folder)
         (folder / "dovecot.conf").write_text(self._configuration(more))
         if os.geteuid() == 0:
             for path in (folder, *folder.rglob("*")):
@@ -222,7 +222,7 @@ def _group_name(gid: int) -> str:
     return grp.getgrgid(gid).gr_name
 
 
-def _make_certificates(folder: Path) -> None:
+def make_certificates(folder: Path) -> None:
     """Write an authority and a certificate for localhost that it has signed."""
     authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     authority = _certificate("Kuvert tests", authority_key, None, authority_key)

@@ -1,0 +1,166 @@
+"""Connections that are kept between mails: one for each server, in each process.
+
+A kept connection may have been closed by the server meanwhile. That shows at the first command
+of the next mail, when nothing of it has left, and it goes over a new one.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from time import monotonic
+
+from core.mail_server import Server
+from core.smtp.answers import Answer, SmtpError, Stage
+from core.smtp.session import SERVICE_ENDS, Mail, Session
+
+MOST_MAILS = 100
+"""Over one connection; servers end those that go on for long."""
+
+IDLE_SECONDS = 30.0
+"""How long an idle connection is kept."""
+
+OnPause = Callable[[], object]
+
+
+def send(
+    server: Server,
+    content: bytes,
+    sender: str,
+    recipients: Sequence[str],
+    on_pause: OnPause | None = None,
+) -> Answer:
+    """Send one mail to `recipients`, bounces to `sender`; `on_pause` is called while we wait.
+
+    The longest it takes is the server's `timeout_seconds` to connect, as long again up to the
+    end of the mail, and `session.ANSWER_SECONDS` for the answer. Never call it in a transaction.
+
+    Raises:
+        InputError: an address that cannot be one; nothing was sent.
+    """
+    mail = Mail.of(content, sender, recipients)
+    try:
+        session = _pool.take(server)
+        if session is None:
+            return _send(Session(server, on_pause), mail, on_pause)
+        try:
+            return _send(session, mail, on_pause)
+        except SmtpError as error:
+            if not _is_stale(error.answer):
+                raise
+        return _send(Session(server, on_pause), mail, on_pause)
+    except SmtpError as error:
+        return error.answer
+
+
+def try_out(server: Server, on_pause: OnPause | None = None) -> Answer | None:
+    """Connect and sign in on a connection of its own; None when that works."""
+    try:
+        Session(server, on_pause).close()
+    except SmtpError as error:
+        return error.answer
+    return None
+
+
+def close_all() -> None:
+    """Close what is kept."""
+    _pool.close(0.0)
+
+
+def _send(session: Session, mail: Mail, on_pause: OnPause | None) -> Answer:
+    try:
+        answer = session.send(mail, on_pause)
+    except SmtpError as error:
+        if error.answer.code != SERVICE_ENDS and session.reset():
+            _pool.keep(session)
+        else:
+            session.drop()
+        raise
+    except BaseException:
+        # Told to stop in the middle of it: what comes next on this connection is anybody's guess.
+        session.drop()
+        raise
+    _pool.keep(session)
+    return answer
+
+
+def _is_stale(answer: Answer) -> bool:
+    """Tell whether a kept connection had ended before the mail began."""
+    return answer.stage is Stage.SENDER and answer.code in {None, SERVICE_ENDS}
+
+
+class _Pool:
+    """What is kept in this process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: dict[Server, Session] = {}
+        self._watches = False
+
+    def take(self, server: Server) -> Session | None:
+        """Take the kept connection out; None when there is none that is good."""
+        with self._lock:
+            session = self._kept.pop(server, None)
+        if session is not None and _is_old(session, IDLE_SECONDS):
+            session.close()
+            return None
+        return session
+
+    def keep(self, session: Session) -> None:
+        """Keep a connection for the next mail, unless another is kept or it has done its work."""
+        session.idle_since = monotonic()
+        with self._lock:
+            is_spare = session.server in self._kept or session.mails >= MOST_MAILS
+            if not is_spare:
+                self._kept[session.server] = session
+                self._watch()
+        if is_spare:
+            session.close()
+
+    def close(self, idle_seconds: float) -> bool:
+        """Close what has been idle for so long; return whether anything is still kept."""
+        with self._lock:
+            old = [one for one in self._kept.values() if _is_old(one, idle_seconds)]
+            for session in old:
+                del self._kept[session.server]
+            self._watches = bool(self._kept)
+        for session in old:
+            session.close()
+        return self._watches
+
+    def drop(self) -> None:
+        """Let go of everything without a word."""
+        for session in self._kept.values():
+            session.drop()
+
+    def _watch(self) -> None:
+        """Have idle connections closed in time, by a thread that lives as long as there are any."""
+        if not self._watches:
+            self._watches = True
+            threading.Thread(target=self._close_idle, daemon=True, name="smtp-idle").start()
+
+    def _close_idle(self) -> None:
+        never = threading.Event()
+        while True:
+            never.wait(IDLE_SECONDS / 3)
+            if not self.close(IDLE_SECONDS):
+                return
+
+
+def _is_old(session: Session, seconds: float) -> bool:
+    return monotonic() - session.idle_since >= seconds
+
+
+_pool = _Pool()
+
+
+def _forget() -> None:
+    """Begin a child without its parent's connections; closing its copies tells the server nothing.
+
+    A new pool, because the parent's may be locked by a thread that does not exist here.
+    """
+    global _pool
+    parents, _pool = _pool, _Pool()
+    parents.drop()
+
+
+os.register_at_fork(after_in_child=_forget)
