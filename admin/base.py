@@ -84,6 +84,7 @@ class TableView(BaseModelView):
             if key.column.table.name in REFERENCES
         }
         self.references |= {name: REFERENCES[table] for name, table in self.refers.items()}
+        self._heads_by_language: dict[str, list[tuple[str, str]]] = {}
         self.column_list = tuple(self.columns)
         self.column_details_list = tuple(self.details) or self._detail_columns()
         self.column_sortable_list = tuple(self.sortable)
@@ -235,10 +236,6 @@ class TableView(BaseModelView):
         if formatter is not None:
             return formatter(self, context, model, name)
         return cells.plain(self._get_field_value(model, name))
-
-    def cell(self, row: Row[Any], name: str) -> Any:
-        """Return what a cell of a list shows."""
-        return self._get_list_value(None, row, name, self.column_formatters)
 
     def get_one(self, id: Any) -> Row[Any]:  # noqa: A002
         """Return the row with an id; what is no id is answered like an id of nothing."""

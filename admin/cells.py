@@ -47,8 +47,7 @@ def ago(moment: datetime) -> str:
     count, unit = _span(abs(distance))
     if unit == "seconds" and count < 5:  # noqa: PLR2004
         return _("now")
-    text = _words(count, unit)
-    return _("in %(span)s", span=text) if distance > 0 else _("%(span)s ago", span=text)
+    return _once(("in" if distance > 0 else "ago", count, unit), _said)
 
 
 def span(length: timedelta | float) -> str:
@@ -76,15 +75,20 @@ def _span(seconds: float) -> tuple[int, str]:
     return int(seconds // below), "days"
 
 
+def _once(what: tuple[str, int, str], say: Callable[[str, int, str], str]) -> str:
+    """Say it once a page: many cells say the same."""
+    known: dict[tuple[str, int, str], str] = g.setdefault("kuvert_spans", {})
+    if what not in known:
+        known[what] = say(*what)
+    return known[what]
+
+
+def _said(where: str, count: int, unit: str) -> str:
+    text = _words(count, unit)
+    return _("in %(span)s", span=text) if where == "in" else _("%(span)s ago", span=text)
+
+
 def _words(count: int, unit: str) -> str:
-    """Write a count of units; on one page many cells say the same."""
-    known: dict[tuple[int, str], str] = g.setdefault("kuvert_spans", {})
-    if (count, unit) not in known:
-        known[count, unit] = _translated(count, unit)
-    return known[count, unit]
-
-
-def _translated(count: int, unit: str) -> str:
     if unit == "seconds":
         return ngettext("%(num)s second", "%(num)s seconds", count)
     if unit == "minutes":

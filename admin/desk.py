@@ -1,6 +1,7 @@
 """The desk: all views, the menu, and what every page is given."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 from flask import Flask, g, request, url_for
@@ -28,34 +29,66 @@ def init_app(app: Flask) -> None:
     )
     for view in every_view():
         desk.add_view(view)
-    app.context_processor(lambda: {"desk": _Page(desk), "cells": cells})
+    kept = _Kept()
+    app.context_processor(lambda: {"desk": _Page(desk, kept), "cells": cells})
 
 
-_addresses: dict[tuple[str, str], str] = {}
+Menu = list[tuple[str, list[tuple[BaseView, str, str]]]]
+"""Pages by category, each with its address and what it is called."""
+
+
+class _Kept:
+    """What one process needs to make once: it depends on nothing that anybody edits.
+
+    Addresses stay where they are, but behind a proxy with another root; who may open a page
+    depends on the role alone.
+    """
+
+    def __init__(self) -> None:
+        self.addresses: dict[tuple[str, ...], str] = {}
+        self.menus: dict[tuple[str, str, str], Menu] = {}
 
 
 class _Page:
     """What the frame of a page shows; each part is looked up when the template asks for it."""
 
-    def __init__(self, desk: Admin) -> None:
+    def __init__(self, desk: Admin, kept: _Kept) -> None:
         self._desk = desk
+        self._kept = kept
 
     @property
-    def menu(self) -> list[tuple[str, list[tuple[BaseView, str]]]]:
+    def menu(self) -> Menu:
         """Return the pages that the person may open, by category."""
-        found: dict[str, list[tuple[BaseView, str]]] = {}
+        key = request.script_root, self.language, str(current_user.role)
+        found = self._kept.menus.get(key)
+        if found is None:
+            found = self._kept.menus[key] = self._menu()
+        return found
+
+    def _menu(self) -> Menu:
+        found: dict[str, list[tuple[BaseView, str, str]]] = {}
         for view in self._views():
             if view.is_accessible() and view.is_visible():
                 place = found.setdefault(str(view.category or ""), [])
-                place.append((view, self._address(view)))
+                address = self.to(f"{view.endpoint}.{view._default_view}")
+                place.append((view, address, str(view.name)))
         return list(found.items())
 
-    def _address(self, view: Any) -> str:
-        """Return where a page is; it stays there, but behind a proxy with another root."""
-        key = request.script_root, view.endpoint
-        if key not in _addresses:
-            _addresses[key] = url_for(f"{view.endpoint}.{view._default_view}")
-        return _addresses[key]
+    def to(self, endpoint: str) -> str:
+        """Return the address of a page."""
+        key = request.script_root, endpoint
+        found = self._kept.addresses.get(key)
+        if found is None:
+            found = self._kept.addresses[key] = url_for(endpoint)
+        return found
+
+    def file(self, name: str, endpoint: str = "static") -> str:
+        """Return the address of a static file, with its version, which is read once a process."""
+        key = request.script_root, endpoint, name
+        found = self._kept.addresses.get(key)
+        if found is None:
+            found = self._kept.addresses[key] = url_for(endpoint, filename=name)
+        return found
 
     def _views(self) -> Sequence[Any]:
         return self._desk._views
@@ -65,7 +98,7 @@ class _Page:
         """Return the label of this installation."""
         return settings().environment
 
-    @property
+    @cached_property
     def language(self) -> str:
         """Return the language of the page (BCP 47)."""
         return str(get_locale() or "en")
@@ -78,7 +111,7 @@ class _Page:
     @property
     def account_url(self) -> str:
         """Return the page of one's own account."""
-        return url_for("security.change_password")
+        return self.to("security.change_password")
 
     @property
     def banners(self) -> list[Banner]:

@@ -1,6 +1,6 @@
 """What lists can be narrowed by: each filter is one name in the URL, to be bookmarked."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any, TypeAlias
@@ -11,6 +11,7 @@ from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, Connection, Table, select
 
 from admin.cells import zone
+from admin.listing import Reference, names_here
 from core.errors import InputError
 from core.ids import first_id_of
 from core.models import Base
@@ -95,6 +96,10 @@ class Refers(Filter):
         """Return all rows of the table, by what they are called."""
         rows = connection.execute(select(self.key, self.shown).order_by(self.shown).limit(500))
         return [(str(key), str(shown)) for key, shown in rows]
+
+    def names(self, options: Options) -> dict[UUID, str]:
+        """Return what the rows are called, out of what can be chosen."""
+        return {UUID(key): shown for key, shown in options}
 
 
 class Hidden(Filter):
@@ -192,3 +197,17 @@ def read(
         except InputError as error:
             ignored.append(error.detail)
     return clauses, ignored
+
+
+def share_names(
+    chosen: Sequence[tuple[Filter, Options]], references: Mapping[str, Reference]
+) -> None:
+    """Let cells show the names that a list to choose from has looked up already."""
+    for item, options in chosen:
+        reference = references.get(item.column)
+        if (
+            isinstance(item, Refers)
+            and reference
+            and item.shown is reference.table.c[reference.shown]
+        ):
+            names_here().setdefault(reference.table.name, {}).update(item.names(options))

@@ -23,6 +23,9 @@ LARGEST_COUNT = 10_000
 """Rows are counted, and can be paged through, up to here; beyond it one narrows the list."""
 
 LONGEST_SEARCH = 200
+COUNT = "kuvert_count"
+"""The column of a page that says how many rows there are in all."""
+
 SQL_ESCAPE = "\\"
 
 
@@ -46,15 +49,37 @@ class Wanted:
         columns = [self.table.c[name] for name in self.columns]
         return select(*columns).where(*self.clauses).order_by(*ways)
 
-    def count(self, connection: Connection) -> int:
-        """Count the rows, but not beyond LARGEST_COUNT + 1."""
+    def counting(self) -> Select[Any]:
+        """Return the statement that counts the rows, but not beyond LARGEST_COUNT + 1."""
         some = select(literal(1)).select_from(self.table).where(*self.clauses)
         bounded = some.limit(LARGEST_COUNT + 1).subquery()
-        return int(connection.scalar(select(func.count()).select_from(bounded)) or 0)
+        return select(func.count()).select_from(bounded)
+
+    def count(self, connection: Connection) -> int:
+        """Count the rows, but not beyond LARGEST_COUNT + 1."""
+        return int(connection.scalar(self.counting()) or 0)
 
     def page(self, connection: Connection, number: int, size: int) -> list[Row[Any]]:
         """Return one page; the first is 0."""
         return list(connection.execute(self.query().limit(size).offset(number * size)))
+
+    def counted_page(
+        self, connection: Connection, number: int, size: int
+    ) -> tuple[int, int, list[Row[Any]]]:
+        """Return the count, and a page with its number: the last where there is none so far on.
+
+        A page that is there takes one statement with its count.
+        """
+        number = min(max(number, 0), (LARGEST_COUNT - 1) // size)
+        counted = self.query().add_columns(self.counting().scalar_subquery().label(COUNT))
+        rows = list(connection.execute(counted.limit(size).offset(number * size)))
+        if rows:
+            return rows[0]._mapping[COUNT], number, rows
+        if number == 0:
+            return 0, 0, []
+        count = self.count(connection)
+        number = max(0, min(count, LARGEST_COUNT) - 1) // size
+        return count, number, self.page(connection, number, size)
 
 
 def counted(

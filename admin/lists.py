@@ -7,14 +7,15 @@ from flask import Response, abort, request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from flask_admin.model.base import ViewArgs
+from flask_babel import get_locale, ngettext
 from flask_babel import gettext as _
-from flask_babel import ngettext
 from sqlalchemy import Row
 
-from admin import cells, exports, filters, listing
+from admin import cells, exports, filters, listing, table
 from admin.access import holds
 from admin.acts import Act
 from admin.base import TableView
+from admin.filters import share_names
 from core.clock import utcnow
 from core.db import database, reading
 
@@ -82,25 +83,39 @@ class ListView(TableView):
         order = self._sortable_columns.get(sort_column)
         wanted = self.wanted(self.column_list, self._get_list_extra_args(), order)
         with reading() as connection:
-            count = wanted.count(connection)
-            reachable = min(count, listing.LARGEST_COUNT)
-            page = min(max(page, 0), max(0, (reachable - 1) // page_size))
-            rows = wanted.page(connection, page, page_size)
-            listing.learn_names(connection, self.references, rows)
+            count, page, rows = wanted.counted_page(connection, page, page_size)
             overview = self.overview(connection, wanted)
             chosen = [(item, item.options(connection)) for item in self.narrowed_by]
+            share_names(chosen, self.references)
+            listing.learn_names(connection, self.references, rows)
+        heads = self._heads()
+        many = [act for act in self.offered() if act.is_for_many]
         self._template_args.update(
             page=page,
             count_words=_count_words(count),
             is_narrowed=bool(request.args.keys() - {"page", "page_size", "sort", "desc"}),
             bar=chosen,
-            # Translated once here, not again in each cell.
-            get_value=self.cell,
-            list_columns=[(name, str(words)) for name, words in self._list_columns],
-            offered=self.offered(),
+            list_columns=heads,
+            table_body=table.body(self._cells(heads, has_ticks=bool(many)), rows),
+            many=many,
             **overview,
         )
-        return reachable, rows
+        return min(count, listing.LARGEST_COUNT), rows
+
+    def _heads(self) -> list[tuple[str, str]]:
+        """Return columns and what they are called, translated once a process and language."""
+        language = str(get_locale() or "")
+        if language not in self._heads_by_language:
+            found = [(name, str(words)) for name, words in self._list_columns]
+            self._heads_by_language[language] = found
+        return self._heads_by_language[language]
+
+    def _cells(self, heads: list[tuple[str, str]], *, has_ticks: bool) -> list[table.Column]:
+        """Return what each row of the list shows."""
+        found = table.shown(self, self.column_formatters, heads)
+        if heads and heads[0][0] not in self.references:
+            found[0] = table.linked(found[0], self.get_url(".details_view") + "?id=")
+        return [table.ticked(_("Tick"), self.called), *found] if has_ticks else found
 
     def offered(self) -> list[Act]:
         """Return the acts that the person at the screen may do."""

@@ -69,6 +69,19 @@ def will_write() -> None:
     db.session.info[_WRITES] = db.engine.execution_options(kuvert_write=True)
 
 
+def is_writing() -> bool:
+    """Tell whether the session of this context was told so by `will_write`."""
+    return _WRITES in db.session.info
+
+
+def singly() -> dict[str, Any]:
+    """Return the `bind_arguments` with which one query of the session is its own transaction.
+
+    What is changed in its objects is written by the session as usual.
+    """
+    return {"bind": database().singles}
+
+
 def database() -> Database:
     """Return the database of the current application."""
     found: Database = current_app.extensions[EXTENSION]

@@ -92,6 +92,11 @@ class Database:
         """
         return self._single.connect()
 
+    @property
+    def singles(self) -> Engine:
+        """Return the engine of such connections, for a session."""
+        return self._single
+
     def forget_connections(self) -> None:
         """Drop pooled connections without closing them; a child calls this after a fork."""
         self.engine.dispose(close=False)

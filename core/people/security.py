@@ -7,18 +7,19 @@ import base64
 import hmac
 import logging
 from datetime import timedelta
+from typing import Any
 
 import flask_login
 from flask import Flask, g, request, session
-from flask_babel import Babel
 from flask_babel import lazy_gettext as _l
 from flask_security import Security, SQLAlchemyUserDatastore
 from flask_security.signals import user_authenticated
+from sqlalchemy import bindparam, select
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from core import actor, csrf, security_headers, static_files
+from core import actor, csrf, security_headers, static_files, translations
 from core.clock import utcnow
-from core.db import db, unit_of_work, will_write
+from core.db import db, is_writing, singly, unit_of_work, will_write
 from core.errors import MediaTypeError
 from core.pages import is_without_session
 from core.people import forms, passwords, second_factors, services
@@ -48,6 +49,7 @@ MESSAGES = {
     "TWO_FACTOR_DISABLED": (_l("The authenticator app is turned off."), "success"),
     "TWO_FACTOR_PERMISSION_DENIED": (_l("Please log in with your password first."), "error"),
 }
+_BY_SESSION = select(User).where(User.fs_uniquifier == bindparam("key"))
 # What a session takes over when somebody logs in; all else is from before.
 _KEPT = ("_user_id", "_fresh", "_id", "fs_paa")
 
@@ -60,7 +62,7 @@ def init_app(app: Flask) -> None:
             app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies
         )
     app.config.update(_session_options(settings), **_security_options(settings))
-    Babel(app, default_locale="en", default_timezone=settings.timezone.key)
+    translations.init_app(app, "en", settings.timezone.key)
     csrf.init_app(app)
     security_headers.init_app(app)
     static_files.init_app(app)
@@ -80,10 +82,24 @@ class _Security(Security):
         return module == "nh3" or super()._check_modules(module, config_name)  # type: ignore[no-untyped-call]
 
 
+class _Users(SQLAlchemyUserDatastore):
+    """Flask-Security's users; whoever looks at a page is found in one statement.
+
+    A transaction of the session would cost two more round trips, and stay open until the end.
+    """
+
+    def find_user(self, case_insensitive: bool = False, **kwargs: Any) -> Any:  # noqa: ANN401
+        """Return the user with that value; by the id of a session without a transaction."""
+        key = kwargs.get("fs_uniquifier")
+        if key is None or is_writing():
+            return super().find_user(case_insensitive, **kwargs)
+        return db.session.scalar(_BY_SESSION, {"key": key}, bind_arguments=singly())
+
+
 def _security() -> Security:
     """Build the extension: with sessions alone, and pages alone."""
     # Roles are ranks in a column of the user; Flask-Security's own roles are not used.
-    store = SQLAlchemyUserDatastore(db, User, Role, Passkey)  # type: ignore[arg-type]
+    store = _Users(db, User, Role, Passkey)  # type: ignore[arg-type]
     security = _Security(
         datastore=store,
         login_form=forms.LoginForm,

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, select
 
 from core.clock import rfc3339
-from core.db import database_time
+from core.db import database, database_time
 from core.errors import InputError, NotFoundError
 from core.models import Lease
 from core.schedules.history import Run, last_runs, newest_runs
@@ -220,10 +220,11 @@ def _coming(row: Row[Any], until: datetime, taken: set[datetime]) -> Coming | No
 
 def beat_status(connection: Connection) -> BeatStatus:
     """Say which beat leads, and how long ago it gave a sign."""
-    now = database_time(connection)
-    row = connection.execute(select(LEASES).where(LEASES.c.name == BEAT_LEASE)).one_or_none()
+    statement = select(LEASES, database().clock().label("now")).where(LEASES.c.name == BEAT_LEASE)
+    row = connection.execute(statement).one_or_none()
     if row is None:
         return BeatStatus(None, None, None, None)
+    now = row.now
     # One that gave its lease back ended it there and then.
     seen_at = row.until if row.holder is None else row.until - LEASE_LENGTH
     leader = row.holder if row.until > now else None

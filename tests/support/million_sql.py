@@ -142,7 +142,7 @@ class _Sqlite(_Engine):
     @staticmethod
     def numbers(some: range) -> str:
         more = f"SELECT n + {some.step} FROM t WHERE n < {some[-1]}"  # noqa: S608 - numbers
-        every = f"SELECT {some[0]} UNION ALL {more}"  # noqa: S608
+        every = f"SELECT {some[0]} UNION ALL {more}"
         return f"(WITH RECURSIVE t(n) AS ({every}) SELECT n FROM t)"  # noqa: S608
 
     @staticmethod
@@ -178,7 +178,7 @@ def can(database: Database) -> bool:
     if database.engine.name != "postgresql":
         return database.engine.name in _ENGINES
     with database.single() as connection:
-        return connection.scalar(text("SHOW is_superuser")) == "on"
+        return str(connection.scalar(text("SHOW is_superuser"))) == "on"
 
 
 def fill(database: Database, count: int, words: Words) -> None:
