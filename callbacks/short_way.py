@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from flask import Flask
 
 from callbacks import inbox
-from core import web
+from core import log_context, web
 from core.clock import utcnow
 from core.db import reading
 
@@ -47,14 +47,17 @@ class ShortWay:
         """Answer a plain callback; hand anything else on."""
         began = perf_counter()
         code = self._provider(environ)
-        stored = self._receive(environ, code) if code else None
+        if code is None:
+            return self.whole_way(environ, start_response)
+        request_id = web.request_id_of(environ)
+        with log_context.bind(request_id=request_id):
+            stored = self._receive(environ, code)
         if stored is None:
             return self.whole_way(environ, start_response)
         status = HTTPStatus.ACCEPTED if stored.is_new else HTTPStatus.OK
-        request_id = web.request_id_of(environ)
         body = b'{"id":"%s"}\n' % str(stored.id).encode()
         start_response(f"{status:d} {status.phrase.upper()}", _headers(body, request_id))
-        web.log_request("POST", ROUTE, status, began, request_id)
+        web.log_request(environ, ROUTE, status, began, response_bytes=len(body))
         return [body]
 
     def _provider(self, environ: "WSGIEnvironment") -> str | None:

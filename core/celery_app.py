@@ -10,10 +10,9 @@ from flask import Flask
 from kombu import Connection, Queue
 from kombu.exceptions import OperationalError
 
-from core import actor, folder_queue, heartbeats
+from core import actor, folder_queue, heartbeats, logs, task_log
 from core.database import Database
 from core.db import database, db
-from core.logs import set_up
 from core.queues import BROKER_ERRORS, DEAD_QUEUE, QUEUE_OF, queues
 from core.schedules.running import HEADER, tracked
 from core.settings import Settings
@@ -131,7 +130,7 @@ def _connect_signals(app: Flask, settings: Settings) -> None:
     """Wire what Celery asks for: one owner of logging, and no connection shared over a fork."""
 
     def own_logging(**_: object) -> None:
-        set_up(settings)
+        logs.set_up(settings)
 
     def after_fork(**_: object) -> None:
         with app.app_context():
@@ -147,6 +146,9 @@ def _connect_signals(app: Flask, settings: Settings) -> None:
 
     signals.setup_logging.connect(own_logging, weak=False)
     signals.worker_process_init.connect(after_fork, weak=False)
+    # Children of the pool leave without Python's own end.
+    signals.worker_process_shutdown.connect(logs.stop, weak=False)
+    task_log.connect_signals()
     signals.worker_init.connect(declare_queues, weak=False)
     heartbeats.connect_signals(own_database)
     if settings.broker_url.startswith(("amqp", "pyamqp")):

@@ -45,6 +45,7 @@ def web(bind: str, workers: int, threads: int, *, embedded: bool) -> None:
         *("gunicorn", "core.wsgi:app", "--bind", bind, "--worker-class", "gthread"),
         *("--workers", str(workers), "--threads", str(threads), "--graceful-timeout", "25"),
         *("--keep-alive", "15", "--no-control-socket", "--limit-request-field_size", "16384"),
+        *("--logger-class", "core.gunicorn_log.Logger"),
     ]
     os.execv(sys.executable, [sys.executable, "-m", *arguments])  # noqa: S606 - our own arguments
 

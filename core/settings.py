@@ -53,6 +53,7 @@ _KUBERNETES = re.compile(
 _OPTIONAL = frozenset(
     f"{PREFIX}{name}" for name in ("LOGSTASH_URL", "SMTP_URL", "IMAP_URL", "MAIL_FROM", "REPORT_TO")
 )
+_FORMATS = ("auto", "console", "json")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _LONGEST_FILE = 65_536
 _SHORTEST_PRODUCTION_KEY = 32
@@ -238,7 +239,9 @@ def _read(reader: _Reader) -> Settings:
         public_url=reader.get("KUVERT_PUBLIC_URL", values.public_url, "http://127.0.0.1:8000"),
         timezone=reader.get("KUVERT_TIMEZONE", values.zone, ZoneInfo("UTC")),
         log_level=reader.get("KUVERT_LOG_LEVEL", values.choice(*_LEVELS), "INFO"),
-        log_format=reader.get("KUVERT_LOG_FORMAT", values.choice("console", "json"), "console"),
+        log_format=reader.get(
+            "KUVERT_LOG_FORMAT", values.choice("auto", "console", "json"), "auto"
+        ),
         logstash_url=reader.get("KUVERT_LOGSTASH_URL", values.logstash_url, None),
         smtp_url=reader.get("KUVERT_SMTP_URL", mail_server.read_setting, None),
         imap_url=reader.get("KUVERT_IMAP_URL", values.imap_url, None),

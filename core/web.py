@@ -14,7 +14,7 @@ from flask.json.provider import DefaultJSONProvider
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from werkzeug.exceptions import BadRequest
 
-from core import actor, docs_page, health, problems
+from core import actor, docs_page, health, log_context, problems
 from core.errors import MediaTypeError
 from core.ids import new_id
 from core.pages import BY_KEY, PROBES, is_without_session
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("kuvert.request")
 
 _PORT = re.compile(r":\d+$")
+_LENGTH = re.compile(r"[0-9]{1,15}")
+_ID_KEY = "kuvert.request_id"
 _SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}")
 
 
@@ -36,6 +38,7 @@ def init_app(app: Flask) -> None:
     if hosts is not None:
         app.before_request(_HostCheck(hosts))
     app.after_request(_finish)
+    app.teardown_request(_end)
     app.session_interface = _Sessions()
     problems.init_app(app)
     app.register_blueprint(health.bp)
@@ -94,9 +97,15 @@ def trusted_hosts(settings: Settings) -> frozenset[str] | None:
 
 
 def request_id_of(environ: "WSGIEnvironment") -> str:
-    """Return the id that the caller gave the request, when it is a sane one, or a new one."""
-    given: str = environ.get("HTTP_X_REQUEST_ID", "")
-    return given if _SANE_ID.fullmatch(given) else str(new_id())
+    """Return the id that the caller gave the request, when it is a sane one, or a new one.
+
+    Whoever asks again for the same request gets the same one.
+    """
+    known: str | None = environ.get(_ID_KEY)
+    if known is None:
+        given: str = environ.get("HTTP_X_REQUEST_ID", "")
+        known = environ[_ID_KEY] = given if _SANE_ID.fullmatch(given) else str(new_id())
+    return known
 
 
 def host_of(environ: "WSGIEnvironment") -> str:
@@ -111,6 +120,7 @@ def _begin() -> None:
     # Whoever authenticates the caller names him by actor.act_as: API keys in core.access, people
     # in a before_request of their own.
     actor.begin_request(g.request_id)
+    log_context.begin(request_id=g.request_id)
     g.began = perf_counter()
     if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() not in {"", "identity"}:
         # A few kilobytes may inflate to gigabytes; no sender of invoices needs it.
@@ -144,27 +154,55 @@ def _finish(response: Response) -> Response:
         headers[name] = value
     if "Cache-Control" not in headers and request.path.startswith(BY_KEY):
         headers["Cache-Control"] = "no-store"
-    rule, caller = request.url_rule, g.get("caller")
-    more = {"source": caller.source_name} if caller is not None else {}
-    route = rule.rule if rule else "none"
-    log_request(request.method, route, response.status_code, g.began, g.request_id, **more)
+    rule = request.url_rule
+    log_request(
+        request.environ,
+        rule.rule if rule else "none",
+        response.status_code,
+        g.began,
+        response_bytes=response.content_length,
+        **_who(),
+    )
     return response
 
 
+def _who() -> dict[str, object]:
+    """Return the source whose key was sent, or who is logged in; nothing for anybody else."""
+    caller = g.get("caller")
+    if caller is not None:
+        return {"source_name": caller.source_name}
+    name = actor.current()
+    return {} if name == actor.NOBODY_YET else {"user_name": name}
+
+
+def _end(error: BaseException | None = None) -> None:  # noqa: ARG001 - as Flask calls it
+    """Let no later line of this thread pass for one of the request."""
+    log_context.end()
+
+
 def log_request(
-    method: str, route: str, status: int, began: float, request_id: str, **more: object
+    environ: "WSGIEnvironment", route: str, status: int, began: float, **more: object
 ) -> None:
     """Say what was asked and how it ended: the rule, not the path, and nothing of the query.
 
-    `began` is what `perf_counter` said.
+    `began` is what `perf_counter` said. Sizes are of bodies, in bytes, as far as they are known
+    beforehand.
     """
     if logger.isEnabledFor(logging.INFO):
         fields = {
-            "method": method,
+            "method": environ["REQUEST_METHOD"],
             "route": route,
             "status": int(status),
             "duration_ms": round((perf_counter() - began) * 1000, 1),
-            "request_id": request_id,
+            "request_id": request_id_of(environ),
+            "request_bytes": _size(environ),
             **more,
         }
         logger.info("request", extra=fields)
+
+
+def _size(environ: "WSGIEnvironment") -> int | None:
+    """Return how long the body of a request is said to be; None when that is not known."""
+    length = environ.get("CONTENT_LENGTH") or "0"
+    is_known = "HTTP_TRANSFER_ENCODING" not in environ and _LENGTH.fullmatch(length)
+    return int(length) if is_known else None

@@ -80,6 +80,9 @@ def _children(bind: str, trial: "Trial | None", settings: Settings) -> "list[Chi
 
     # The demonstration shows invoices; the children only speak up when something is wrong.
     extra = {"KUVERT_LOG_LEVEL": "WARNING"} if trial and settings.log_level == "INFO" else {}
+    if settings.log_format == "auto":
+        # Each line gets the name of its process in front, so it is for people and never JSON.
+        extra["KUVERT_LOG_FORMAT"] = "console"
     if settings.public_url == DEFAULT_PUBLIC_URL:
         extra["KUVERT_PUBLIC_URL"] = f"http://{_reachable(bind)}"
     children = [

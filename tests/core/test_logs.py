@@ -1,15 +1,23 @@
 import json
 import logging
+import os
 import re
+import socket
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from core import logs
+from core.queues import TaskName
 from core.settings import Settings
+from tests.support.lines import Receiver
 
 logger = logging.getLogger("kuvert.test")
 
@@ -19,7 +27,8 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
     """Settings for a test of logging, which is put back as it was afterwards."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    yield Settings.from_environment({"KUVERT_SECRET_KEY": "k-7Qw9Zx2Lm4Np6Rt8"}, root=tmp_path)
+    environ = {"KUVERT_SECRET_KEY": "k-7Qw9Zx2Lm4Np6Rt8", "KUVERT_LOG_FORMAT": "console"}
+    yield Settings.from_environment(environ, root=tmp_path)
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.captureWarnings(False)
@@ -137,9 +146,14 @@ def test_a_record_is_one_object(
     fields = json.loads(line)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", fields.pop("@timestamp"))
     assert fields == {
+        "@version": "1",
+        "type": "kuvert",
+        "tags": ["development"],
+        "host": {"name": socket.gethostname()},
+        "pid": os.getpid(),
         "level": "WARNING",
-        "logger": "kuvert.test",
-        "message": "took\nlong",
+        "logger_name": "kuvert.test",
+        "message": "took\\nlong",
         "invoice_id": "ä",
         "seconds": 1.5,
         "ids": [1],
@@ -157,8 +171,8 @@ def test_an_exception_is_a_field(
         logger.exception("it failed", stack_info=True)
 
     fields = json.loads(written(capsys))
-    assert fields["exception"].startswith("Traceback")
-    assert fields["exception"].endswith("ValueError: why")
+    assert fields["stack_trace"].startswith("Traceback")
+    assert fields["stack_trace"].endswith("ValueError: why")
     assert fields["stack"].startswith("Stack")
 
 
@@ -171,6 +185,133 @@ def test_an_extra_does_not_hide_a_field_of_ours(
 
     fields = json.loads(written(capsys))
     assert (fields["level"], fields["level_"]) == ("INFO", "high")
+
+
+def test_values_are_plain(json_settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up(json_settings)
+    given = {
+        "amount": Decimal("1.50"),
+        "id": UUID(int=1),
+        "at": datetime(2026, 1, 2, 3, tzinfo=UTC),
+        "on": date(2026, 1, 2),
+        "wait": timedelta(seconds=90),
+        "task": TaskName.SEND_INVOICE,
+        "huge": 2**64,
+    }
+
+    logger.info("x", extra=given)
+
+    fields = json.loads(written(capsys))
+    assert {name: fields[name] for name in given} == {
+        "amount": "1.50",
+        "id": "00000000-0000-0000-0000-000000000001",
+        "at": "2026-01-02T03:00:00Z",
+        "on": "2026-01-02",
+        "wait": "90 s",
+        "task": "tasks.sendInvoice",
+        "huge": str(2**64),
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [({"error": "x"}, "error_message"), ({"url": "x"}, "url_"), ({"url": {"path": "x"}}, "url")],
+    ids=["error", "text", "object"],
+)
+def test_a_name_that_elastic_keeps_for_objects_holds_no_text(
+    json_settings: Settings, capsys: pytest.CaptureFixture[str], given: dict[str, object], name: str
+) -> None:
+    logs.set_up(json_settings)
+
+    logger.info("x", extra=given)
+
+    assert name in json.loads(written(capsys))
+
+
+def test_a_text_of_any_length_is_cut(
+    json_settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.set_up(json_settings)
+
+    logger.info("x" * 100_000, extra={"k": "y" * 100_000})
+
+    assert len(written(capsys)) < 40_000
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_arguments_that_do_not_fit_are_said_and_not_shown(
+    settings: Settings, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    logs.set_up(replace(settings, log_format=form))
+
+    root = logging.getLogger()
+    # pytest's own handlers do raise; the fixture puts them back.
+    root.handlers[:] = [one for one in root.handlers if one.get_name() == "kuvert"]
+    logger.info("%d things", "hunter2")
+
+    text = written(capsys)
+    assert text.count("\n") == 1
+    assert "%d things (its arguments do not fit)" in text
+    assert "hunter2" not in text
+
+
+@pytest.mark.parametrize("nasty", ["a\r\nF", "a\x1b[31mF", "a\u2028F", "\ud800", "a\x00b"])
+def test_no_field_holds_what_steers_a_terminal(
+    json_settings: Settings, capsys: pytest.CaptureFixture[str], nasty: str
+) -> None:
+    logs.set_up(json_settings)
+
+    try:
+        fail(nasty)
+    except ValueError:
+        logger.exception("got %s", nasty, extra={"k": nasty, nasty: {nasty: [nasty]}})
+
+    fields = json.loads(written(capsys))
+    trace = fields.pop("stack_trace")
+    assert all(line.startswith("    ") for line in trace.split("\n")[1:])
+    assert repr(fields) == repr(fields).encode("utf-8").decode()
+    for text in (*trace.split("\n"), *_texts(fields)):
+        assert text.isprintable(), text
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from (text for pair in value.items() for one in pair for text in _texts(one))
+    elif isinstance(value, list):
+        yield from (text for one in value for text in _texts(one))
+    elif isinstance(value, str):
+        yield value
+
+
+def test_by_itself_a_line_is_for_machines_unless_somebody_looks(
+    settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs.set_up(replace(settings, log_format="auto"))
+    logger.info("x")
+    assert written(capsys).startswith("{")
+
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    logs.set_up(replace(settings, log_format="auto"))
+    logger.info("x")
+
+    assert "INFO" in written(capsys)[:30]
+
+
+def test_lines_go_to_logstash_too_and_an_address_is_kept(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Receiver() as receiver:
+        asked = replace(settings, logstash_url=receiver.url)
+        logs.set_up(asked)
+        logs.set_up(asked)
+
+        logger.info("once")
+
+        receiver.wait_for("once")
+        logs.set_up(settings)
+        assert receiver.messages().count("once") == 1
+    assert "once" in written(capsys)
+    assert logs.counts() is None
 
 
 @pytest.mark.parametrize("odd", [float("nan"), float("inf"), object(), b"x", {1: {2: ZoneInfo}}])
@@ -276,7 +417,7 @@ def test_a_line_in_a_plain_locale_is_written(tmp_path: Path) -> None:
     path = tmp_path / "log"
     with path.open("w", encoding="ascii", errors="backslashreplace") as stream:
         handler = logging.StreamHandler(stream)
-        handler.setFormatter(logs.JsonFormatter())
+        handler.setFormatter(logs.JsonFormatter("test"))
         handler.handle(logging.makeLogRecord({"msg": "Müller 🧾"}))
 
     assert json.loads(path.read_text())["message"] == "Müller 🧾"

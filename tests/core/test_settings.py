@@ -26,7 +26,7 @@ def test_numbers_and_labels_have_their_defaults(tmp_path: Path) -> None:
 
     assert (result.lease_seconds, result.watch_seconds, result.dispatch_window) == (300, 1, 10_000)
     assert (result.queue_type, result.environment) == ("classic", "development")
-    assert (result.log_level, result.log_format) == ("INFO", "console")
+    assert (result.log_level, result.log_format) == ("INFO", "auto")
     assert result.timezone.key == "UTC"
     assert result.allow_private_targets is False
 

@@ -97,10 +97,36 @@ def test_a_request_leaves_one_line_without_data(
     [record] = [record for record in caplog.records if record.name == "kuvert.request"]
     fields = record.__dict__
     assert (fields["method"], fields["route"], fields["status"]) == ("GET", "/api/v1/invoices", 200)
-    assert fields["source"] == "erp"
+    assert fields["source_name"] == "erp"
     assert fields["duration_ms"] >= 0
     assert "Secret" not in str(fields)
     assert source.key not in str(fields)
+
+
+def test_the_line_of_a_request_says_how_large_both_sides_were(
+    api: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="kuvert.request")
+
+    answer = api.post("/api/v1/invoices/validate", data=b"{}", content_type="application/json")
+
+    [record] = [record for record in caplog.records if record.name == "kuvert.request"]
+    fields = record.__dict__
+    assert (fields["request_bytes"], fields["response_bytes"]) == (2, len(answer.data))
+    assert fields["request_id"] == answer.headers["X-Request-ID"]
+
+
+def test_a_request_that_is_refused_leaves_its_line(
+    production: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="kuvert.request")
+
+    production.get("/api/v1/x", headers={"Host": "evil.example"})
+
+    [record] = [record for record in caplog.records if record.name == "kuvert.request"]
+    assert record.__dict__["status"] == 400
+    assert "source_name" not in record.__dict__
+    assert "user_name" not in record.__dict__
 
 
 def test_a_path_that_leads_nowhere_is_not_logged(

@@ -23,7 +23,9 @@ from tests.support.processes import Child, wait_until
 from tests.support.proxy import Proxy
 
 DAY = 86_400
-FINISHED = re.compile(r"Task tasks\.sendInvoice\[([0-9a-f-]{36})\] succeeded in [^:]*: (.*)")
+FINISHED = re.compile(
+    r"task=tasks\.sendInvoice  task_id=([0-9a-f-]{36})  outcome=succeeded .*  result=(.*)"
+)
 
 
 def add(desk: Desk, name: str, seconds: int, **values: object) -> None:

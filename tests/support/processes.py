@@ -131,6 +131,8 @@ class Installation:
             "KUVERT_ALLOW_PRIVATE_TARGETS": "on",
             "KUVERT_LEASE_SECONDS": "4",
             "KUVERT_WATCH_SECONDS": "1",
+            # Tests look into the output as people do.
+            "KUVERT_LOG_FORMAT": "console",
             **({"KUVERT_BROKER_URL": broker_url} if broker_url else {}),
             **more,
         }
