@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 def init_app(app: "Flask") -> None:
     """Attach the invoice tables, routes, tasks and keys to `app`."""
     from core import access, pump
-    from invoices import models, routes, tasks  # noqa: F401
+    from invoices import letter_models, models, routes, tasks  # noqa: F401
     from invoices.access import authenticate
 
     access.register(authenticate)

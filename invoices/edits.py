@@ -19,11 +19,12 @@ from core.queues import TaskName
 from core.settings import Settings
 from invoices import setup
 from invoices.models import ProviderState
+from invoices.services import letters
 from invoices.setup import PROVIDERS, SOURCES, NewProvider
 
 LONGEST_REASON = 500
 
-SOURCE_BOOK = Book(SOURCES, ("name", "provider_id", "is_disabled"))
+SOURCE_BOOK = Book(SOURCES, ("name", "provider_id", "language", "is_disabled"))
 PROVIDER_BOOK = Book(
     PROVIDERS,
     (
@@ -49,7 +50,9 @@ def edit_source(
     by: By,
     version: int | None = None,
 ) -> set[str]:
-    """Change a source's name, default provider or whether it is disabled; return what changed.
+    """Change a source's name, default provider, language or whether it is disabled.
+
+    Returns what changed.
 
     Its environment stays: what a test source has taken in must never reach real recipients.
 
@@ -64,6 +67,8 @@ def edit_source(
         setup.check_source_name(new["name"])
     if new.get("provider_id") is not None:
         _check_provider_id(connection, new["provider_id"])
+    if new.get("language") is not None:
+        letters.check_language(new["language"])
     try:
         return editing.save(connection, SOURCE_BOOK, old, new, by)
     except IntegrityError as error:
@@ -88,6 +93,17 @@ def enable_source(connection: Connection, name: str, by: By) -> None:
     """
     found = setup.source(connection, name)
     edit_source(connection, found.id, {"is_disabled": False}, by)
+
+
+def set_source_language(connection: Connection, name: str, language: str, by: By) -> None:
+    """Say which language a source's letters are in.
+
+    Raises:
+        NotFoundError: no such source.
+        InputError: there are no letters in that language.
+    """
+    found = setup.source(connection, name)
+    edit_source(connection, found.id, {"language": language}, by)
 
 
 def _check_provider_id(connection: Connection, provider_id: UUID) -> None:

@@ -25,7 +25,10 @@ class Environment(StrEnum):
 
 
 class Source(Base):
-    """A billing system that hands invoices over."""
+    """A billing system that hands invoices over.
+
+    `language` is that of its letters (invoices.letters); NULL: the usual one.
+    """
 
     __tablename__ = "sources"
 
@@ -33,6 +36,7 @@ class Source(Base):
     name: Mapped[str] = mapped_column(String(100), unique=True)
     environment: Mapped[str] = mapped_column(String(10))
     provider_id: Mapped[UUID | None] = mapped_column(Uuid(), ForeignKey("providers.id"))
+    language: Mapped[str | None] = mapped_column(String(5))
     is_disabled: Mapped[bool]
     version: Mapped[int] = mapped_column(server_default="1")
     created_at: Mapped[datetime]

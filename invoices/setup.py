@@ -114,7 +114,8 @@ def source(connection: Connection, name: str) -> Row[Any]:
 
 def sources(connection: Connection) -> list[dict[str, Any]]:
     """Return all sources by name."""
-    columns = (SOURCES.c.id, SOURCES.c.name, SOURCES.c.environment, SOURCES.c.is_disabled)
+    names = ("id", "name", "environment", "language", "is_disabled")
+    columns = [SOURCES.c[name] for name in names]
     statement = (
         select(*columns, PROVIDERS.c.code.label("provider"), SOURCES.c.created_at)
         .outerjoin(PROVIDERS, PROVIDERS.c.id == SOURCES.c.provider_id)

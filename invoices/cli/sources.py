@@ -15,7 +15,7 @@ ENVIRONMENTS = click.Choice(["live", "test"])
 
 @click.group()
 def source() -> None:
-    """Add, list, disable and enable billing systems."""
+    """Add, list, disable and enable billing systems; say in which language they write."""
 
 
 @source.command(name="add")
@@ -68,6 +68,19 @@ def enable_source(name: str) -> None:
     with application(), unit_of_work() as connection:
         edits.enable_source(connection, name, _by())
     click.echo(f"{name} is enabled")
+
+
+@source.command(name="language")
+@click.argument("name")
+@click.argument("language")
+def set_language(name: str, language: str) -> None:
+    """Have the letters of the source NAME written in LANGUAGE, such as de."""
+    from core.db import unit_of_work
+    from invoices import edits
+
+    with application(), unit_of_work() as connection:
+        edits.set_source_language(connection, name, language, _by())
+    click.echo(f"the letters of {name} are in {language}")
 
 
 @click.group()

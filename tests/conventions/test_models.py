@@ -14,6 +14,7 @@ MODULES = (
     "status.models",
     "invoices.models",
     "invoices.suppression_models",
+    "invoices.letter_models",
     "callbacks.models",
     "core.models",
     "core.audit.models",
