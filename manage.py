@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "invoices.cli.suppressions:suppression",
         "See which addresses bounced, and let mail go to them again.",
     ),
+    "letter": ("invoices.cli.letters:letter", "Look at the mails that carry invoices."),
     "report": ("invoices.cli.reports:report", "Add up what was taken in."),
     "schedule": ("core.cli_schedule_edit:schedule", "See and change when Kuvert does what."),
     "audit": ("core.cli_audit:audit", "See who changed what, and why."),

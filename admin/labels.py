@@ -58,6 +58,7 @@ LABELS: dict[str, LazyString] = {
     "issue_date": _l("Issued"),
     "jitter_seconds": _l("Spread by up to (seconds)"),
     "kind": _l("Kind"),
+    "language": _l("Language"),
     "last_used_at": _l("Last used"),
     "line_count": _l("Lines"),
     "login_count": _l("Logins"),

@@ -17,6 +17,7 @@ from admin.reports import Made, Related, Report
 from admin.view import DeskView
 from admin.views.keys import state_of
 from invoices import access, edits, setup
+from invoices.letters import LANGUAGES
 from invoices.models import ApiKey, Environment, Invoice, Provider, Source
 from status.models import Subscription, SubscriptionState
 
@@ -34,6 +35,13 @@ class SourceForm(VersionedForm):
         "code",
         _l("none"),
         description=_l("who delivers where an invoice names nobody"),
+    )
+
+    language = SelectField(
+        _l("Language of its letters"),
+        choices=lambda: options([("", _l("the usual one")), *LANGUAGES.items()]),
+        coerce=lambda value: value or None,
+        description=_l("of the mails that carry its invoices"),
     )
 
 
@@ -63,7 +71,7 @@ class Sources(DeskView):
     model = Source
     title_column = "name"
     columns = ("name", "environment", "provider_id", "is_disabled", "created_at")
-    details = (*columns, "updated_at", "updated_by", "id")
+    details = (*columns, "language", "updated_at", "updated_by", "id")
     formats = {"environment": cells.badge}
     searched = ("name",)
     narrowed_by = (
@@ -101,6 +109,8 @@ class Sources(DeskView):
         providers = Provider.__table__
         code = connection.scalar(select(providers.c.code).where(providers.c.id == provider_id))
         added = setup.add_source(connection, form.name.data, environment, code)
+        if form.language.data is not None:
+            edits.edit_source(connection, added, {"language": form.language.data}, by())
         secret = access.create_key(connection, added, environment)
         text = _(
             "The billing system sends it with each request, in the header Authorization: Bearer …"
@@ -109,8 +119,8 @@ class Sources(DeskView):
         return Made(added, Report(title=title, text=text, secret=secret))
 
     def change(self, connection: Connection, row: Row[Any], form: Any) -> object:
-        """Change name or provider."""
-        values = {"name": form.name.data, "provider_id": form.provider_id.data}
+        """Change name, provider or language."""
+        values = form.words("name", "provider_id", "language")
         return edits.edit_source(connection, row.id, values, by(), form.shown_version())
 
     def about(self, connection: Connection, row: Row[Any]) -> dict[str, Any]:

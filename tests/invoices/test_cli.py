@@ -107,3 +107,21 @@ def test_a_source_is_disabled_and_enabled(manage: Manage) -> None:
     [on] = [row for row in manage.json("source", "list") if row["name"] == "pos"]
 
     assert (off["is_disabled"], on["is_disabled"]) == (True, False)
+
+
+def test_letters_are_listed_shown_and_previewed(manage: Manage) -> None:
+    manage("source", "add", "press")
+    said = manage("source", "language", "press", "de")
+
+    shown = manage.json("letter", "show", "--source", "press")
+    plain = manage("letter", "show", "--language", "fr").stdout
+
+    assert said.stdout == "the letters of press are in de\n"
+    assert (shown["language"], shown["subject"][:14]) == ("de", "{{ document }}")
+    assert plain.startswith("language: fr\nsubject: ")
+    assert "\n\nBonjour,\n" in plain
+    assert manage.json("letter", "list") == []
+    assert "one of en, de" in manage.refusal("source", "language", "press", "xx")
+    assert "no invoice with this id" in manage.refusal(
+        "letter", "preview", "0190f3a0-0000-7000-8000-000000000000"
+    )

@@ -190,7 +190,7 @@ def test_every_change_is_in_the_audit(source: SourceWithKey) -> None:
     with reading() as connection:
         entries = audit.search(connection, audit.Filter(kind="letter_templates"))
 
-    assert [entry.operation for entry in entries] == ["deleted", "changed", "created"]
+    assert [entry.operation for entry in entries] == ["delete", "update", "insert"]
 
 
 def test_a_source_speaks_only_languages_that_letters_have(source: SourceWithKey) -> None:
