@@ -21,6 +21,7 @@ from core.openapi import (
     Raw,
 )
 from invoices.models import Origin, Outcome
+from invoices.pdf import MEDIA_TYPE
 from invoices.schemas import JsonInvoice, actions, fields
 from invoices.values import Syntax
 from status.models import Status
@@ -267,6 +268,13 @@ OPERATIONS: Mapping[str, Operation] = {
         answers={200: Raw, 304: None},
         answer_headers={"ETag": "The SHA-256 of the document."},
         answer_media_types=("application/json", "application/xml"),
+    ),
+    "invoices.show_pdf": Operation(
+        scope=READ,
+        query={"language": Literal["en", "de"]},
+        answers={200: Raw},
+        answer_media_types=(MEDIA_TYPE,),
+        problems=(501,),
     ),
     "invoices.list_deliveries": Operation(
         scope=READ, query=PAGING, answers={200: Page[Delivery]}, answer_headers=LINK

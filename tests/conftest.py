@@ -17,7 +17,7 @@ from core import actor
 from core import settings as settings_module
 from core.app import create_app
 from core.db import database, db
-from tests.support import factories
+from tests.support import extras, factories
 from tests.support.console import Console
 from tests.support.databases import ENGINES, Wipe, new_database
 from tests.support.environment import ENVIRON, make_settings
@@ -152,3 +152,9 @@ class Client(FlaskClient):
     def open(self, *args: Any, **kwargs: Any) -> TestResponse:  # noqa: ANN401
         """Send one request."""
         return Context().run(partial(super().open, *args, **kwargs))
+
+
+@pytest.fixture
+def without_typst(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the extra away that makes PDFs."""
+    extras.take_typst_away(monkeypatch)

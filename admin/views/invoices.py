@@ -6,6 +6,7 @@ from uuid import UUID
 from flask import Response, abort, request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
+from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import ColumnElement, Connection, Row, select
@@ -21,7 +22,7 @@ from admin.views import bulk, suppressions
 from callbacks.timeline import timeline as read_timeline
 from core.db import reading
 from core.errors import ForbiddenError
-from invoices import searching
+from invoices import pdf, queries, searching
 from invoices.models import Document, Invoice, Provider, Source
 from invoices.services import actions
 from status.models import Cause, Status
@@ -234,6 +235,7 @@ class Invoices(DeskView):
         return {
             "notes": suppressions.notes_on(self, connection, held) if held else [],
             "documents": list(connection.execute(statement)),
+            "makes_pdf": pdf.is_available(),
             "timeline": timeline.lines(read_timeline(connection, row.id)),
         }
 
@@ -244,6 +246,23 @@ class Invoices(DeskView):
         if bulk.is_wanted(verb):
             return bulk.carry_out(self, next(act for act in self.acts if act.name == verb))
         return super().action_view()
+
+    @expose("/pdf/")
+    def pdf_view(self) -> Response:
+        """Give a PDF made from the document, in the language of the reader."""
+        row = self.get_one(request.args.get("id", ""))
+        language = str(get_locale())
+        with reading() as connection:
+            found = queries.document(connection, None, row.id)
+        body = pdf.make(
+            found.body,
+            found.media_type,
+            language=language if language in pdf.LANGUAGES else pdf.LANGUAGES[0],
+        )
+        answer = Response(body, content_type=pdf.MEDIA_TYPE)
+        answer.headers["Content-Disposition"] = f'attachment; filename="{row.id}.pdf"'
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
 
     @expose("/document/")
     def document_view(self) -> Response:

@@ -11,6 +11,7 @@ from core.cli import json_option, output
 from core.cli_app import application
 from core.staff import command_line_user
 from invoices.cli.importing import import_files
+from invoices.cli.pdf import make_pdf
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -26,6 +27,7 @@ def invoice() -> None:
 
 
 invoice.add_command(import_files)
+invoice.add_command(make_pdf)
 
 
 @invoice.command(name="list")

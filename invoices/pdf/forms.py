@@ -22,8 +22,11 @@ _BREAK: Final = "\u200b"
 # What steers a terminal or turns the direction of what follows; a mark for one place may stay.
 _UNSAFE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _LONGEST_WORD: Final = 24
-_LONGEST_FIGURE: Final = 11
-_WORD: Final = re.compile(rf"\S{{{_LONGEST_WORD + 1},}}")
+LONGEST_FIGURE: Final = 11
+LONGEST_ID: Final = 16
+# Wide characters count double.
+_WORD: Final = re.compile(rf"\S{{{_LONGEST_WORD // 2},}}")
+_WIDE: Final = frozenset("WMmw@%\u2014\u2026")
 _JOINERS: Final = "\u200d\ufe0f"
 
 
@@ -111,22 +114,28 @@ def printable(text: str) -> str:
     return _WORD.sub(lambda match: _softened(match[0], _LONGEST_WORD), safe)
 
 
-def narrow(text: str) -> str:
-    """Return a figure so that it can be set in a narrow column."""
-    return " ".join(_softened(word, _LONGEST_FIGURE) for word in printable(text).split(" "))
+def narrow(text: str, longest: int = LONGEST_FIGURE) -> str:
+    """Return a text so that it can be set in a narrow column, of `longest` digits."""
+    return " ".join(_softened(word, longest) for word in printable(text).split(" "))
 
 
 def _softened(word: str, longest: int) -> str:
     """Put places to break into a long word, none of them inside a character."""
-    parts, since = [], 0
+    parts, since = [], 0.0
     for character in word:
-        if since >= longest and not _belongs_to_the_last(character):
+        width = _width(character)
+        if since and width and since + width > longest:
             parts.append(_BREAK)
             since = 0
         parts.append(character)
-        since = 0 if character == _BREAK else since + 1
+        since = 0 if character == _BREAK else since + width
     return "".join(parts)
 
 
-def _belongs_to_the_last(character: str) -> bool:
-    return character in _JOINERS or unicodedata.category(character).startswith("M")
+def _width(character: str) -> float:
+    """Return about how many digits wide a character is; 0 when it belongs to the one before."""
+    if character in _JOINERS or unicodedata.category(character).startswith("M"):
+        return 0
+    if character in _WIDE or unicodedata.east_asian_width(character) in {"F", "W"}:
+        return 2
+    return 1.3 if character.isupper() else 1

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from invoices.pdf import words
-from invoices.pdf.forms import Forms, printable
+from invoices.pdf.forms import LONGEST_ID, Forms, narrow, printable
 from invoices.pdf.paper import Address, Adjustment, Identifier, Paper, Party, TaxPart
 from invoices.pdf.sheet_lines import adjusting, lines_of
 from invoices.pdf.sheet_payment import attachments_of, payment_of
@@ -25,6 +25,7 @@ _TOTALS: Final = (
     "rounding",
     "payable",
 )
+_LONGEST_HEAD: Final = 60
 _LABELS: Final = (
     "page",
     "of",
@@ -46,6 +47,7 @@ _LABELS: Final = (
     "payment",
     "attachments",
     "made_from",
+    "lacks_fonts",
 )
 
 
@@ -58,6 +60,7 @@ def lay_out(paper: Paper, language: str) -> Sheet:
         "number": paper.number,
         "currency": paper.currency,
         "labels": {key: forms.label(key) for key in _LABELS},
+        "running": _shortened(paper.seller.name),
         "sender": ", ".join([paper.seller.name, *_place(paper.seller.address, forms)]),
         "seller": _seller(paper.seller, forms),
         "buyer": _buyer(paper.buyer, forms),
@@ -91,6 +94,11 @@ def _title(paper: Paper, forms: Forms) -> str:
     if paper.type_code in words.TYPES:
         return forms.named(words.TYPES, paper.type_code)
     return forms.label(usual)
+
+
+def _shortened(name: str) -> str:
+    """Return a name for the head of the pages that follow; the first page has it whole."""
+    return name if len(name) <= _LONGEST_HEAD else f"{name[:_LONGEST_HEAD]}\u2026"
 
 
 def _place(address: Address, forms: Forms) -> list[str]:
@@ -131,7 +139,7 @@ def _details(party: Party, forms: Forms) -> list[Row]:
         ("email", party.email),
         ("electronic_address", _identifier(party.electronic_address)),
     )
-    return [(forms.label(key), text) for key, text in rows if text]
+    return [(forms.label(key), narrow(text, LONGEST_ID)) for key, text in rows if text]
 
 
 def _identifier(one: Identifier | None) -> str:
@@ -150,14 +158,14 @@ def _facts(paper: Paper, forms: Forms) -> list[Row]:
         ("tax_point", forms.day(paper.tax_point)),
         ("currency", paper.currency),
     )
-    return [(forms.label(key), text) for key, text in rows if text]
+    return [(forms.label(key), narrow(text)) for key, text in rows if text]
 
 
 def _references(paper: Paper, forms: Forms) -> list[Row]:
-    rows = [(forms.label(key), text) for key, text in paper.references if text]
+    rows = [(forms.label(key), narrow(text, LONGEST_ID)) for key, text in paper.references if text]
     for number, day in paper.preceding:
         dated = f" {forms.label('dated')} {forms.day(day)}" if day else ""
-        rows.append((forms.label("preceding"), f"{number}{dated}"))
+        rows.append((forms.label("preceding"), narrow(f"{number}{dated}", LONGEST_ID)))
     return rows
 
 
@@ -190,7 +198,7 @@ def _adjustment(one: Adjustment, paper: Paper, forms: Forms) -> Sheet:
 def _tax(part: TaxPart, paper: Paper, forms: Forms) -> Sheet:
     category = part.tax.category
     return {
-        "category": forms.named(words.CATEGORIES, category),
+        "category": forms.named(words.CATEGORIES, category) or forms.label("vat"),
         "exemption": part.exemption,
         "rate": forms.percent(part.tax.rate),
         "base": forms.amount(part.base, paper.currency),

@@ -44,14 +44,14 @@ def _vat(tax: Tax, forms: Forms) -> str:
 
 
 def _details(line: Line, forms: Forms) -> Iterator[str]:
+    """Yield notes and period one by one, and what only identifies together."""
     yield from line.notes
     yield from filter(None, (forms.period(line.period),))
-    for key, text in line.references:
-        yield f"{forms.label(key)}: {text}"
-    for name, text in line.attributes:
-        yield f"{name}: {text}"
+    identifying = [f"{forms.label(key)}: {text}" for key, text in line.references]
+    identifying += [f"{name}: {text}" for name, text in line.attributes]
     if line.origin:
-        yield f"{forms.label('origin')}: {forms.country(line.origin)}"
+        identifying.append(f"{forms.label('origin')}: {forms.country(line.origin)}")
+    yield from filter(None, ("; ".join(identifying),))
 
 
 def _money_details(line: Line, currency: str, forms: Forms) -> Iterator[str]:

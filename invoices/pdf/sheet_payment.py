@@ -7,6 +7,7 @@ from typing import Final
 from invoices.pdf import words
 from invoices.pdf.forms import Forms
 from invoices.pdf.paper import Account, Paper, Payment
+from invoices.pdf.parts import once
 
 _IBAN: Final = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{8,30}")
 
@@ -14,7 +15,7 @@ _IBAN: Final = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{8,30}")
 def payment_of(payment: Payment, forms: Forms) -> Iterator[tuple[str, str]]:
     """Yield label and text of all that says how to pay (BG-16, BT-20)."""
     rows = [
-        *(("payment_means", _means(code, text, forms)) for code, text in payment.means),
+        *(("payment_means", text) for text in once(_means(*one, forms) for one in payment.means)),
         *(("payment_reference", text) for text in payment.references),
         *(row for account in payment.accounts for row in _account(account)),
         *(("card", text) for text in payment.cards),

@@ -6,11 +6,12 @@ carries is that of the invoice.
 """
 
 import json
+import logging
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import typst
 
@@ -18,26 +19,49 @@ from core.errors import KuvertError
 
 _FOLDER: Final = Path(__file__).with_name("template")
 _TEMPLATE: Final = _FOLDER / "invoice.typ"
+_STANDARD: Final[Literal["a-2u"]] = "a-2u"
+_NO_FONT: Final = "could not be displayed"
+
+logger = logging.getLogger(__name__)
 
 
 def typeset(sheet: Mapping[str, object], day: object) -> bytes:
     """Return the PDF of a sheet, dated `day` if that is one.
 
+    It is a PDF/A-2u (ISO 19005-2), made to be kept, unless there is no font for some character:
+    then boxes stand for those, the page says so, and the log tells what to install.
+
     Raises:
         KuvertError: typst cannot set it.
     """
+    text, moment = json.dumps(sheet), _moment(day)
     try:
-        return typst.compile(
-            _TEMPLATE,
-            root=_FOLDER,
-            package_path=_FOLDER,
-            package_cache_path=_FOLDER,
-            font_paths=_fonts(),
-            sys_inputs={"sheet": json.dumps(sheet)},
-            timestamp=_moment(day),
-        )
+        return _compile(text, moment, lacks_fonts=False)
     except typst.TypstError as error:
-        raise KuvertError(f"typst cannot set this invoice: {error.message}") from error
+        if _NO_FONT not in error.message:
+            raise _refusal(error) from error
+    logger.warning("no font for some characters of an invoice: docs/pdf.md says what to install")
+    try:
+        return _compile(text, moment, lacks_fonts=True)
+    except typst.TypstError as error:
+        raise _refusal(error) from error
+
+
+def _compile(text: str, moment: datetime, *, lacks_fonts: bool) -> bytes:
+    return typst.compile(
+        _TEMPLATE,
+        root=_FOLDER,
+        package_path=_FOLDER,
+        package_cache_path=_FOLDER,
+        font_paths=_fonts(),
+        sys_inputs={"sheet": text, "lacks-fonts": "yes" if lacks_fonts else "no"},
+        timestamp=moment,
+        pdf_standards=[] if lacks_fonts else _STANDARD,
+    )
+
+
+def _refusal(error: typst.TypstError) -> KuvertError:
+    return KuvertError(f"typst cannot set this invoice: {error.message}")
 
 
 @lru_cache(maxsize=1)

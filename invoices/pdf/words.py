@@ -97,8 +97,12 @@ LABELS: Final[Mapping[str, tuple[str, str]]] = {
     "terms": ("Terms", "Bedingungen"),
     "attachments": ("Supporting documents", "Rechnungsbegründende Unterlagen"),
     "made_from": (
-        "Made from the electronic invoice, which alone is binding.",
-        "Aus der elektronischen Rechnung erstellt; verbindlich ist nur diese.",
+        "A readable view of the electronic invoice.",
+        "Eine lesbare Ansicht der elektronischen Rechnung.",
+    ),
+    "lacks_fonts": (
+        "Boxes stand for characters without a font.",
+        "Kästchen stehen für Zeichen ohne Schrift.",
     ),
 }
 
@@ -120,7 +124,7 @@ TYPES: Final[Mapping[str, tuple[str, str]]] = {
 
 # UNTDID 5305 as EN 16931 admits it.
 CATEGORIES: Final[Mapping[str, tuple[str, str]]] = {
-    "S": ("Standard rate", "Regelsatz"),
+    "S": ("VAT", "Umsatzsteuer"),
     "Z": ("Zero rated", "Nullsatz"),
     "E": ("Exempt from VAT", "Von der USt. befreit"),
     "AE": ("Reverse charge", "Steuerschuldnerschaft des Leistungsempfängers"),

@@ -7,7 +7,7 @@ from flask import Response, jsonify, request
 from core.access import caller
 from core.api import listed, page, parameters, path_id, versioned
 from core.db import reading
-from invoices import answers, queries
+from invoices import answers, pdf, queries
 from invoices.filters import NAMES, REPEATABLE, read_filters
 from invoices.routes import bp
 from invoices.values import Syntax
@@ -46,13 +46,34 @@ def show_document(invoice_id: str) -> Response:
     parameters()
     with reading() as connection:
         row = queries.document(connection, source.source_id, path_id(invoice_id))
-    answer = Response(row.body, content_type=row.media_type)
-    name = _UNSAFE_IN_NAME.sub("_", row.number)
     kind = "json" if row.syntax == Syntax.JSON else "xml"
-    answer.headers["Content-Disposition"] = f'attachment; filename="{name}.{kind}"'
-    answer.headers["Cache-Control"] = "private, no-cache"
+    answer = _file(row.body, row.media_type, f"{row.number}.{kind}")
     answer.set_etag(row.sha256)
     answer.make_conditional(request)
+    return answer
+
+
+@bp.get("/invoices/<invoice_id>/pdf")
+def show_pdf(invoice_id: str) -> Response:
+    """Give a PDF for people, made from the invoice's document.
+
+    It is made anew each time, and is the same for the same document. 501: the optional part that
+    makes it is not installed here.
+    """
+    source = caller(SCOPE)
+    given = parameters("language").get("language", pdf.LANGUAGES[:1])
+    with reading() as connection:
+        row = queries.document(connection, source.source_id, path_id(invoice_id))
+    body = pdf.make(row.body, row.media_type, language=given[0])
+    return _file(body, pdf.MEDIA_TYPE, f"{row.number}.pdf")
+
+
+def _file(body: bytes, media_type: str, name: str) -> Response:
+    """Answer with something to keep."""
+    answer = Response(body, content_type=media_type)
+    safe = _UNSAFE_IN_NAME.sub("_", name)
+    answer.headers["Content-Disposition"] = f'attachment; filename="{safe}"'
+    answer.headers["Cache-Control"] = "private, no-cache"
     return answer
 
 

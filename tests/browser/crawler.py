@@ -17,7 +17,7 @@ _ENDS_THE_SESSION = ("/logout",)
 _LINKS = """() => [...document.querySelectorAll('a[href]')]
   .map((one) => [one.href, one.hasAttribute('download')])"""
 _OF_LISTS = frozenset({"", "page", "page_size", "sort", "desc", "search", "status"})
-_FILES = ("/export/", "/document/", "/raw/")
+_FILES = ("/export/", "/document/", "/pdf/", "/raw/")
 
 Look = Callable[[Page, str], None]
 

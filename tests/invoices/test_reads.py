@@ -145,7 +145,9 @@ def test_an_unchanged_invoice_is_not_sent_again(api: FlaskClient, source: Source
     assert answer.status_code == 304
 
 
-@pytest.mark.parametrize("ending", ["", "/document", "/deliveries", "/attempts", "/history"])
+@pytest.mark.parametrize(
+    "ending", ["", "/document", "/pdf", "/deliveries", "/attempts", "/history"]
+)
 def test_a_foreign_invoice_is_as_absent_as_none(
     app: Flask, source: SourceWithKey, ending: str
 ) -> None:

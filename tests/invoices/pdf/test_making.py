@@ -1,8 +1,6 @@
 """Making a PDF from an invoice."""
 
-import sys
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -101,12 +99,7 @@ def test_what_is_no_invoice_is_refused() -> None:
         pdf.make(b"<html/>", "application/xml")
 
 
-def test_without_typst_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    # An empty search path is what Python sees where the package was never installed.
-    monkeypatch.setattr(sys, "path", [str(Path(__file__).parents[3])])
-    monkeypatch.setattr(sys, "path_importer_cache", {})
-    monkeypatch.delitem(sys.modules, "typst", raising=False)
-
+def test_without_typst_it_says_what_to_install(without_typst: None) -> None:
     assert not pdf.is_available()
     with pytest.raises(NotInstalledError, match=r"requirements/pdf\.txt"):
         of_xml(a_ubl())
