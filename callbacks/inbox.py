@@ -134,6 +134,8 @@ def _row(
         "note": None,
         "provider_status": None,
         "delivery_id": None,
+        "likeness": None,
+        "is_hard": None,
         "occurred_at": None,
         "due_at": now,
         "lease_token": None,

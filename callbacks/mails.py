@@ -8,12 +8,13 @@
 | an automatic reply, our own mail | ignored | ignored |
 | too large or too deep to read | unparsable | unparsable |
 
+What staff made of a mail holds for its like (callbacks.rules), where a mail has proven itself.
 Any of them proves that the mail was handed over: what was `unknown` is `sent` at least.
 """
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -21,6 +22,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, and_, or_, select
 
+from callbacks import rules
+from callbacks.mail import likeness
+from callbacks.mail.likeness import Likeness
 from callbacks.mail.understanding import understand
 from callbacks.mail.verdict import Action, Firmness, Kind, Recipient, Understood
 from callbacks.models import CallbackState
@@ -51,7 +55,8 @@ class Judged:
     """One mail: what it is, the delivery it proves to speak of, and what that means.
 
     `verdict` None: it ends in `state` with `note`, and changes nothing. `is_hard` tells of a
-    failure whether the address itself is no good; None for what is no failure.
+    failure whether the address itself is no good; None for what is no failure. `like` is what it
+    has in common with others, None for what no rule may change; `used` are the rules that counted.
     """
 
     kind: Kind
@@ -61,13 +66,30 @@ class Judged:
     note: str
     occurred_at: datetime | None
     is_hard: bool | None = None
+    like: Likeness | None = None
+    used: tuple[UUID, ...] = ()
 
 
 def judge(connection: Connection, rows: Sequence[Row[Any]], secret_key: str) -> dict[UUID, Judged]:
     """Read mails and say what each means, by the ids of their rows."""
     understood = {row.id: _understood(row) for row in rows}
     proven = _proven(connection, understood, secret_key)
-    return {row.id: _judged(row, understood[row.id], proven.get(row.id)) for row in rows}
+    # Nobody's rule lets in what does not prove whose it is.
+    theirs = rules.find(connection, [understood[row_id] for row_id in proven])
+    judged = {}
+    for row in rows:
+        mail, delivery = understood[row.id], proven.get(row.id)
+        ruled = rules.apply(mail, theirs) if delivery is not None else rules.Ruled(mail)
+        found = _judged(row, ruled.mail, delivery)
+        judged[row.id] = replace(found, like=_like(mail, delivery), used=ruled.used)
+    return judged
+
+
+def _like(mail: Understood, delivery: Row[Any] | None) -> Likeness | None:
+    """Return what a mail about a delivery has in common with its like, before any rule."""
+    if delivery is None or mail.kind is Kind.OWN or mail.problem:
+        return None
+    return likeness.of(mail, _about(mail.recipients, delivery.recipient))
 
 
 def _understood(row: Row[Any]) -> Understood:
@@ -135,7 +157,10 @@ def _judged(row: Row[Any], mail: Understood, delivery: Row[Any] | None) -> Judge
         delivery_id = delivery.id if delivery else None
         return Judged(mail.kind, delivery_id, None, state, note, occurred_at)
     one = _about(mail.recipients, delivery.recipient)
-    status, words, is_note = _meaning(mail.kind, one, row.headers.get("subject", ""))
+    subject = row.headers.get("subject", "")
+    status, words, is_note = _meaning(mail.kind, one, subject)
+    if mail.rule:
+        words = f"no bounce, by {mail.rule}: {subject}"[:WORDS_LENGTH]
     verdict = Verdict(
         key=row.id,
         delivery_id=delivery.id,
@@ -167,7 +192,8 @@ def _meaning(kind: Kind, one: Recipient | None, subject: str) -> tuple[Status, s
         return Status.UNDELIVERABLE, "bounced; nobody says why", False
     if one is None:
         return Status.SENT, f"a reply came: {subject}"[:WORDS_LENGTH], True
-    words = ": ".join(part for part in (_in_short(one), one.diagnostic) if part)[:WORDS_LENGTH]
+    by = f"by {one.rule}" if one.rule else ""
+    words = ": ".join(part for part in (_in_short(one), by, one.diagnostic) if part)[:WORDS_LENGTH]
     if one.action is Action.FAILED:
         return Status.UNDELIVERABLE, words, False
     if one.action is Action.DELIVERED:

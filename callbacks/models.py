@@ -43,7 +43,9 @@ class Callback(Base):
     `dedupe_key` is the provider's event id where it has one, else the SHA-256 of the body. A mail
     has no provider; it is known by `mail_key`, the hash of its Message-ID and content, and its
     `dedupe_key` is the Message-ID, for people to search.
-    `conflict_sha256`: another body came later under the same key; staff should look.
+    `conflict_sha256`: another body came later under the same key; staff should look. Of a mail
+    about a delivery of ours `likeness` finds its like (MailRule), and `is_hard` tells of a bounce
+    whether the address is no good; None for what is no bounce.
     """
 
     __tablename__ = "callbacks"
@@ -62,6 +64,8 @@ class Callback(Base):
     note: Mapped[str | None] = mapped_column(String(500))
     provider_status: Mapped[str | None] = mapped_column(String(100))
     delivery_id: Mapped[UUID | None] = mapped_column(index=True)
+    likeness: Mapped[str | None] = mapped_column(String(64))
+    is_hard: Mapped[bool | None]
     occurred_at: Mapped[datetime | None]
     due_at: Mapped[datetime | None]
     lease_token: Mapped[UUID | None]
@@ -85,6 +89,55 @@ Index(
     unique=True,
     postgresql_where=Callback.mail_key.is_not(None),
     sqlite_where=Callback.mail_key.is_not(None),
+)
+
+
+Index(
+    "ix_callbacks_likeness",
+    Callback.likeness,
+    Callback.id,
+    postgresql_where=Callback.likeness.is_not(None),
+    sqlite_where=Callback.likeness.is_not(None),
+)
+
+
+class Ruling(StrEnum):
+    """What staff say that a mail is: `hard`, the address is no good; `none`, no bounce at all."""
+
+    HARD = "hard"
+    SOFT = "soft"
+    NONE = "none"
+
+
+class MailRule(Base):
+    """What staff made of a mail, for all that are alike: the same host says the same.
+
+    `said_by` is the domain that spoke, `dsn_status` the status (RFC 3463), empty without one,
+    `template` the words without addresses, hosts, ids and numbers; `likeness` is the hash of the
+    three. `callback_id` is the mail that it was made for; `hits` counts its uses.
+    """
+
+    __tablename__ = "mail_rules"
+    __table_args__ = (UniqueConstraint("likeness"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    likeness: Mapped[str] = mapped_column(String(64))
+    said_by: Mapped[str] = mapped_column(String(255))
+    dsn_status: Mapped[str] = mapped_column(String(20))
+    template: Mapped[str] = mapped_column(String(300))
+    ruling: Mapped[str] = mapped_column(String(10))
+    reason: Mapped[str] = mapped_column(String(500))
+    callback_id: Mapped[UUID | None]
+    is_disabled: Mapped[bool]
+    hits: Mapped[int]
+    created_at: Mapped[datetime]
+    version: Mapped[int] = mapped_column(server_default="1")
+    updated_at: Mapped[datetime | None]
+    updated_by: Mapped[str | None] = mapped_column(String(200))
+
+
+audit.register(
+    MailRule.__table__, label=("said_by", "dsn_status", "template"), ignore={"hits", "likeness"}
 )
 
 

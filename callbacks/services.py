@@ -1,14 +1,14 @@
 """Working through callbacks: read, match, rank, apply."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, and_, or_, select, update
 
-from callbacks import mails, schemas
+from callbacks import mails, rules, schemas
 from callbacks.mails import Judged
 from callbacks.models import Callback, CallbackKind, CallbackState, StatusMapping
 from callbacks.schemas import Said
@@ -69,6 +69,8 @@ class End:
     due_at: datetime | None = None
     said: Said | None = None
     delivery_id: UUID | None = None
+    likeness: str | None = None
+    is_hard: bool | None = None
 
 
 def process(connection: Connection, token: UUID, ids: Sequence[UUID]) -> list[End]:
@@ -101,7 +103,11 @@ def process(connection: Connection, token: UUID, ids: Sequence[UUID]) -> list[En
             ends[row.id] = _ended(row, said[row.id], verdict, effects[verdict.key])
     _suppress(connection, judged.values(), effects)
     ends |= {
-        row_id: _ended_mail(by_id[row_id], mail, effects.get(row_id))
+        row_id: replace(
+            _ended_mail(by_id[row_id], mail, effects.get(row_id)),
+            likeness=mail.like.mark if mail.like else None,
+            is_hard=mail.is_hard,
+        )
         for row_id, mail in judged.items()
     }
     _write(connection, rows, ends)
@@ -111,7 +117,11 @@ def process(connection: Connection, token: UUID, ids: Sequence[UUID]) -> list[En
 
 def _judge_mails(connection: Connection, rows: Iterable[Row[Any]]) -> dict[UUID, Judged]:
     found = [row for row in rows if row.kind == CallbackKind.DSN]
-    return mails.judge(connection, found, current().secret_key) if found else {}
+    if not found:
+        return {}
+    judged = mails.judge(connection, found, current().secret_key)
+    rules.count_hits(connection, [used for mail in judged.values() for used in mail.used])
+    return judged
 
 
 def _suppress(
@@ -273,6 +283,8 @@ def _written(row: Row[Any], end: End, now: datetime) -> dict[str, Any]:
         "note": end.note[:500],
         "provider_status": end.said.status if end.said else None,
         "delivery_id": end.delivery_id,
+        "likeness": end.likeness,
+        "is_hard": end.is_hard,
         "occurred_at": end.said.occurred_at if end.said else None,
         "due_at": end.due_at,
         "lease_token": None,

@@ -8,13 +8,17 @@ from flask_admin import expose
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import Connection, Row, select
+from wtforms.validators import DataRequired
 
 from admin import cells, filters
-from admin.access import Role
+from admin.access import Role, by
 from admin.acts import Act, ActForm
+from admin.base import TableView
+from admin.forms import TextField
+from admin.reports import Related
 from admin.view import DeskView
-from callbacks import queries, services
-from callbacks.models import Callback, CallbackKind, CallbackState
+from callbacks import overruling, queries, rules, services
+from callbacks.models import Callback, CallbackKind, CallbackState, Ruling
 from core.db import reading
 from core.visible import visible
 from invoices.models import Delivery, Invoice, Provider
@@ -24,6 +28,14 @@ INVOICES = Invoice.__table__
 
 LONGEST_SHOWN = 64 * 1024
 """Bytes of a body that its page shows; all of it can be downloaded."""
+
+MOST_ALIKE = 25
+
+TAKEN_FOR = {
+    Ruling.HARD: _l("hard bounce"),
+    Ruling.SOFT: _l("soft bounce"),
+    Ruling.NONE: _l("no bounce"),
+}
 
 _NOT_TEXT = frozenset(range(32)) - frozenset(b"\t\n\r\x0b\x0c\x1b")
 
@@ -64,6 +76,88 @@ REPLAY = Act(
 )
 
 
+class OverruleForm(ActForm):
+    """Why a mail is something else than it was taken for."""
+
+    reason = TextField(
+        _l("Reason"),
+        rules.REASON_LENGTH,
+        DataRequired(_l("say why")),
+        description=_l("history and rule keep it"),
+    )
+
+
+def _overrule(ruling: Ruling) -> Act:
+    """Return the act by which staff take a mail for `ruling`."""
+
+    def run(connection: Connection, key: UUID, form: Any) -> object:
+        return overruling.overrule(connection, key, ruling, reason=form.reason.data, by=by())
+
+    def foresee(connection: Connection, key: UUID) -> str:
+        done = overruling.overrule(connection, key, ruling, reason="?", by=by())
+        return _(
+            "the delivery is %(state)s then; of %(count)s stored mails like it of the last 90 days"
+            " the rule takes %(changed)s for something else",
+            state=done.state,
+            count=done.alike_count,
+            changed=done.changed_count,
+        )
+
+    return Act(
+        name=f"overrule_{ruling}",
+        label=_OVERRULES[ruling][0],
+        question=_OVERRULES[ruling][1],
+        role=Role.APPROVER,
+        run=run,
+        foresee=foresee,
+        form=OverruleForm,
+        is_for_many=False,
+        fits=lambda row: _may_be(row, ruling),
+    )
+
+
+_RULE = _l("All mails that are alike are taken for that from now on, until the rule is disabled.")
+_OVERRULES = {
+    Ruling.NONE: (
+        _l("It was no bounce"),
+        _l("The invoice was not refused, and its address is not suppressed for it.") + " " + _RULE,
+    ),
+    Ruling.SOFT: (
+        _l("It was a soft bounce"),
+        _l("The mail failed, and its address is good.") + " " + _RULE,
+    ),
+    Ruling.HARD: (
+        _l("It was a hard bounce"),
+        _l("The mail failed, and its address is no good: it is suppressed.") + " " + _RULE,
+    ),
+}
+
+
+def _may_be(row: Row[Any], ruling: Ruling) -> bool:
+    """Tell whether a callback is a mail about a delivery that is taken for something else now."""
+    return row.likeness is not None and rules.taken_for(row.is_hard) is not ruling
+
+
+def alike(view: TableView, connection: Connection, mark: str, besides: UUID | None) -> Related:
+    """Return the mails that have something in common, beside one of them."""
+    rows = [one for one in rules.alike(connection, mark) if one.id != besides]
+    return Related(
+        title=_l("Mails like this of the last 90 days"),
+        heads=(_l("Received"), _l("Taken for"), _l("Note")),
+        rows=[
+            (
+                cells.link(
+                    view.get_url("callback.details_view", id=one.id), cells.moment(one.received_at)
+                ),
+                TAKEN_FOR[rules.taken_for(one.is_hard)],
+                one.note,
+            )
+            for one in rows[:MOST_ALIKE]
+        ],
+        empty=_l("None: no other mail says the same."),
+    )
+
+
 class Callbacks(DeskView):
     """Every callback; nobody changes or removes what came."""
 
@@ -77,7 +171,8 @@ class Callbacks(DeskView):
         "note",
         "delivery_id",
     )
-    hidden = frozenset({"lease_token", "mail_key"})
+    more_columns = ("likeness", "is_hard")
+    hidden = frozenset({"lease_token", "mail_key", "likeness"})
     refers = {"delivery_id": "deliveries"}
     narrowed_by = (
         filters.OneOf("state", _l("State"), CallbackState),
@@ -104,7 +199,7 @@ class Callbacks(DeskView):
         "conflict_sha256",
         "id",
     )
-    acts = (REPLAY,)
+    acts = (REPLAY, *map(_overrule, (Ruling.NONE, Ruling.SOFT, Ruling.HARD)))
     empty = _l(
         "No provider has said anything yet. Each posts to /callbacks/ and its code;"
         " docs/providers.md shows how to set it up."
@@ -135,7 +230,20 @@ class Callbacks(DeskView):
             "size": len(raw.body),
             "is_cut": len(raw.body) > LONGEST_SHOWN,
             "matched": found,
+            **self._likeness(connection, raw),
         }
+
+    def _likeness(self, connection: Connection, raw: Row[Any]) -> dict[str, Any]:
+        """Return what a mail about a delivery is taken for, its rule, and its like."""
+        if raw.likeness is None:
+            return {}
+        facts: dict[str, Any] = {_("Taken for"): TAKEN_FOR[rules.taken_for(raw.is_hard)]}
+        rule = rules.about(connection, raw.likeness)
+        if rule is not None:
+            url = self.get_url("mail_rule.details_view", id=rule.id)
+            words = _("Rule, disabled") if rule.is_disabled else _("Rule")
+            facts[words] = cells.link(url, rules.called(rule))
+        return {"facts": facts, "related": [alike(self, connection, raw.likeness, raw.id)]}
 
     @expose("/body/")
     def body_view(self) -> Response:

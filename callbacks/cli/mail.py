@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import click
 
@@ -49,15 +50,97 @@ def check(*, as_json: bool) -> None:
 )
 @json_option
 def explain(files: tuple[Path, ...], *, as_json: bool) -> None:
-    """Say what Kuvert would make of the mail in FILE, and why; changes nothing."""
+    """Say what Kuvert would make of the mail in FILE, and why; changes nothing.
+
+    Rules of staff count, as they do for a mail that proves which delivery it speaks of.
+    """
     from callbacks.mail.understanding import understand
 
-    for file in files:
-        understood = understand(file.read_bytes())
+    understood = _ruled([understand(file.read_bytes()) for file in files])
+    for file, one in zip(files, understood, strict=True):
         if as_json:
-            click.echo(json.dumps(understood.to_json()))
+            click.echo(json.dumps(one.to_json()))
         else:
-            _tell(file, understood)
+            _tell(file, one)
+
+
+def _ruled(mails: "list[Understood]") -> "list[Understood]":
+    """Return mails as the rules have them; as they are where no database can be asked."""
+    from callbacks import rules
+    from core.db import reading
+    from core.errors import UnavailableError
+
+    try:
+        with application(), reading() as connection:
+            theirs = rules.find(connection, mails)
+    except UnavailableError as error:
+        click.echo(f"rules of staff are left out: {error}", err=True)
+        return mails
+    return [rules.apply(one, theirs).mail for one in mails]
+
+
+@mail.command(name="rules")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=200, show_default=True)
+@json_option
+def list_rules(limit: int, *, as_json: bool) -> None:
+    """List the rules that staff made by overruling what mails were taken for, newest first."""
+    from callbacks import rules
+    from core.db import reading
+
+    with application(), reading() as connection:
+        rows = rules.newest(connection, limit)
+    if not rows and not as_json:
+        click.echo("nobody has overruled a mail yet", err=True)
+        return
+    names = (
+        *("id", "ruling", "said_by", "dsn_status", "template", "reason", "is_disabled", "hits"),
+        *("callback_id", "created_at", "updated_at", "updated_by"),
+    )
+    shown = names if as_json else names[:8]
+    output([{name: getattr(row, name) for name in shown} for row in rows], as_json)
+
+
+@mail.command(name="rule")
+@click.argument("rule_id", metavar="ID", type=click.UUID)
+@click.option("--disable/--enable", "is_disabled", required=True, help="Let it count no more.")
+@click.option("--reason", required=True, help="Why; the audit keeps it with your login name.")
+def switch_rule(rule_id: UUID, reason: str, *, is_disabled: bool) -> None:
+    """Let the rule ID count no more, or again; what was done by it stays as it is."""
+    from callbacks import rules
+    from core.db import unit_of_work
+    from core.editing import By
+    from core.staff import command_line_user
+
+    with application(), unit_of_work() as connection:
+        by = By(command_line_user(), reason)
+        rules.disable(connection, rule_id, by, is_disabled=is_disabled)
+    click.echo(f"the rule {rule_id} counts {'no more' if is_disabled else 'again'}")
+
+
+@mail.command()
+@click.argument("callback_id", metavar="ID", type=click.UUID)
+@click.option(
+    "--as",
+    "word",
+    type=click.Choice(["hard", "soft", "none"]),
+    required=True,
+    help="hard: the address is no good; soft: it failed this time; none: it was no bounce.",
+)
+@click.option("--reason", required=True, help="Why; history and rule keep it with your name.")
+@click.option("--dry-run", is_flag=True, help="Say what would happen; store nothing.")
+@json_option
+def overrule(callback_id: UUID, word: str, reason: str, *, dry_run: bool, as_json: bool) -> None:
+    """Take the mail of the callback ID for something else, and all that are alike from now on."""
+    from callbacks import overruling
+    from callbacks.models import Ruling
+    from core.db import trial, unit_of_work
+    from core.editing import By
+    from core.staff import command_line_user
+
+    by = By(command_line_user(), reason)
+    with application(), (trial if dry_run else unit_of_work)() as connection:
+        done = overruling.overrule(connection, callback_id, Ruling(word), reason=reason, by=by)
+    output({**asdict(done), "is_stored": not dry_run}, as_json)
 
 
 def _tell(file: Path, understood: "Understood") -> None:
@@ -66,7 +149,7 @@ def _tell(file: Path, understood: "Understood") -> None:
     for one in understood.recipients:
         status = f", {one.status}" if one.status else ""
         firmness = f" ({one.verdict}{status})" if one.verdict != "none" else ""
-        click.echo(visible(f"  {one.address} {one.action}: {one.reason}{firmness}"))
+        click.echo(visible(f"  {one.address or 'somebody'} {one.action}: {one.reason}{firmness}"))
     for line in understood.why:
         click.echo(visible(f"  because {line}"))
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from callbacks.mail import fields, reasons
 from callbacks.mail.addresses import first_address
@@ -12,6 +13,7 @@ from callbacks.mail.verdict import Action, Firmness, Recipient
 MOST_RECIPIENTS = 100
 
 _STATUS = re.compile(r"([245])[.](\d{1,3})[.](\d{1,3})")
+_HOST = re.compile(r"(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z][A-Za-z0-9-]{1,62}")
 _ACTIONS = {
     "failed": Action.FAILED,
     "failure": Action.FAILED,
@@ -32,11 +34,21 @@ def recipients_of(reports: Sequence[str], notice: str) -> list[Recipient]:
     """
     found: dict[str, Recipient] = {}
     for report in reports:
+        reporter = ""
         for block in fields.blocks(report):
+            reporter = block.get("reporting-mta", reporter)
             recipient = _recipient(block, notice)
             if recipient is not None and len(found) < MOST_RECIPIENTS:
+                said_by = _host(block.get("remote-mta", "")) or _host(reporter)
+                recipient = replace(recipient, said_by=said_by)
                 found.setdefault(recipient.address.lower(), recipient)
     return list(found.values())
+
+
+def _host(value: str) -> str:
+    """Return the name in a field such as `dns; mx.example.org`; empty for a mere number."""
+    match = _HOST.search(value.rpartition(";")[2])
+    return match[0].lower() if match else ""
 
 
 def _recipient(block: Fields, notice: str) -> Recipient | None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from callbacks.mail import fields, notices, odd_forms, reports, words
 from callbacks.mail.addresses import all_addresses, first_address
@@ -10,6 +11,8 @@ from callbacks.mail.verdict import Action, Firmness, Kind, Recipient, Understood
 from core import mail_token
 
 OWN_HEADER = mail_token.HEADER.lower()
+
+LONGEST_OPENING = 1000
 
 _ROBOT = words.phrases("wrote_by_a_machine")
 _FAILURE = words.phrases("says_it_failed")
@@ -81,7 +84,8 @@ def _kind_of(recipients: list[Recipient]) -> Kind:
 
 
 def _json_notice(opened: Opened, _: bytes) -> Understood | None:
-    return notices.understand(opened.notice)
+    found = notices.understand(opened.notice)
+    return found and replace(found, sender=_sender(opened), opening=_opening(opened))
 
 
 def _odd_bounce(opened: Opened, raw: bytes) -> Understood | None:
@@ -170,7 +174,18 @@ def _said(opened: Opened, kind: Kind, recipients: list[Recipient], *why: str) ->
         why=[*why, *about],
         original_ids=_original_ids(opened),
         addressed_to=_addressed_to(opened),
+        sender=_sender(opened),
+        opening=_opening(opened),
     )
+
+
+def _sender(opened: Opened) -> str:
+    """Return the domain of whoever wrote it; empty when nobody is named."""
+    return (first_address(opened.header("from")) or "").rpartition("@")[2].lower()
+
+
+def _opening(opened: Opened) -> str:
+    return f"{opened.header('subject')}\n{opened.notice[:LONGEST_OPENING]}"
 
 
 def _original_ids(opened: Opened) -> list[str]:

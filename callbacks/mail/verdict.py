@@ -40,7 +40,8 @@ class Recipient:
     """What a mail says of one recipient.
 
     `status` is an enhanced status code (RFC 3463) that the mail states, None where it states none;
-    `reason` is in our words, `diagnostic` in those of the other side.
+    `reason` is in our words, `diagnostic` in those of the other side. `said_by` is the host that
+    said so; empty where nobody is named. `rule` names the rule of staff that decided.
     """
 
     address: str
@@ -49,6 +50,8 @@ class Recipient:
     verdict: Firmness
     reason: str
     diagnostic: str = ""
+    said_by: str = ""
+    rule: str | None = None
 
     def to_json(self) -> dict[str, str | None]:
         """Return it as `mail explain` writes it."""
@@ -65,7 +68,8 @@ class Understood:
     """What a mail is, whom it speaks of, and why we think so, line by line.
 
     `original_ids` are Message-IDs of the mail that it returns or answers; `problem` says why a
-    mail cannot be read at all, such as "too large".
+    mail cannot be read at all, such as "too large". `sender` is the domain that it is from, and
+    `opening` its subject and first words; `rule` names the rule of staff that made it no bounce.
     """
 
     kind: Kind
@@ -74,6 +78,9 @@ class Understood:
     original_ids: Sequence[str] = ()
     addressed_to: Sequence[str] = ()
     problem: str | None = field(default=None)
+    sender: str = ""
+    opening: str = ""
+    rule: str | None = None
 
     def to_json(self) -> dict[str, object]:
         """Return it as `mail explain` writes it."""

@@ -173,6 +173,8 @@ def _row(key: str, mail: Mail, now: datetime) -> dict[str, Any]:
         "note": None,
         "provider_status": None,
         "delivery_id": None,
+        "likeness": None,
+        "is_hard": None,
         "occurred_at": None,
         "look_count": 0,
         "received_at": now,

@@ -343,6 +343,24 @@ def release_one(connection: Connection, suppression_id: UUID, *, by: str, reason
         raise ConflictError("it is not suppressed any more")
 
 
+def take_back(connection: Connection, delivery_id: UUID, *, by: str, reason: str) -> None:
+    """Count a bounce no more that was none, or was another: of the delivery that it spoke of.
+
+    What was suppressed because of it is released; else it is one soft bounce less.
+    """
+    columns = SUPPRESSIONS.c
+    if _release(connection, [columns.delivery_id == delivery_id], by=by, reason=reason):
+        return
+    for place in _places(connection, [delivery_id]).values():
+        mine = (columns.source_id == place.source_id, columns.address == _lower(place.recipient))
+        less = {"soft_count": columns.soft_count - 1}
+        connection.execute(update(SUPPRESSIONS).where(*mine, columns.soft_count > 0).values(less))
+
+
+def _lower(address: str | None) -> str:
+    return (address or "").lower()
+
+
 def _release(
     connection: Connection, mine: Sequence[ColumnElement[bool]], *, by: str, reason: str
 ) -> int:
