@@ -1,8 +1,7 @@
 """How values are shown: times with their zone, money with its currency, ids as links."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -15,6 +14,7 @@ from markupsafe import Markup, escape
 from sqlalchemy import Row
 
 from core.clock import rfc3339, utcnow
+from core.spreadsheets import text
 from core.web import settings
 from invoices import currencies
 
@@ -122,12 +122,7 @@ def full_moment(value: datetime | None) -> Markup:
 
 def amount(value: Decimal | None, currency: str) -> str:
     """Write money with the decimals of its currency, such as `1,234.50 EUR`."""
-    if value is None:
-        return DASH
-    known = currencies.find(currency)
-    least = known.decimals if known else 2
-    exact = max(least, -int(value.normalize().as_tuple().exponent)) if value else least
-    return f"{value:,.{exact}f} {currency}"
+    return DASH if value is None else f"{currencies.written(value, currency)} {currency}"
 
 
 def money(view: object, context: object, row: Row[Any], name: str) -> Markup:  # noqa: ARG001
@@ -151,9 +146,20 @@ BAD = frozenset(
     }
 )
 ODD = frozenset(
-    {"unknown", "held", "unmapped", "orphan", "disabled", "parked", "paused", "draining", "skipped"}
+    {
+        "unknown",
+        "unclear",
+        "held",
+        "unmapped",
+        "orphan",
+        "disabled",
+        "parked",
+        "paused",
+        "draining",
+        "skipped",
+    }
 )
-BUSY = frozenset({"sending", "sent", "retry_wait", "pending", "claimed", "running"})
+BUSY = frozenset({"sending", "sent", "retry_wait", "waiting", "pending", "claimed", "running"})
 
 
 @lru_cache(maxsize=200)
@@ -213,15 +219,6 @@ def pairs(value: Mapping[str, object]) -> Markup:
         Markup("<dt>{}</dt><dd>{}</dd>").format(key, text(item)) for key, item in value.items()
     )
     return Markup('<dl class="pairs">{}</dl>').format(Markup("").join(lines))
-
-
-def text(value: object) -> str:
-    """Write a value as text without markup."""
-    if isinstance(value, datetime):
-        return rfc3339(value.astimezone(UTC))
-    if isinstance(value, (Mapping, list, tuple)):
-        return json.dumps(value, ensure_ascii=False, default=str)
-    return str(value)
 
 
 _SHOWN_AS: dict[type, Callable[[Any], Markup | str]] = {

@@ -1,33 +1,16 @@
 """Lists as CSV: streamed in pages by id, so that a million rows take no more memory than one."""
 
-import csv
-import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from admin.cells import text
 from admin.listing import Names, Reference, Wanted, learn_names, name_of
+from core.spreadsheets import harmless, lines
 
 BATCH = 2_000
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What spreadsheets run a cell for when it begins with it (ASVS 1.2.10)."""
-
-
-def harmless(value: object) -> object:
-    """Return a value as it is put into a cell: a text that would be run gets a quote mark."""
-    if value is None:
-        return ""
-    if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
-        return value
-    written = ("yes" if value else "no") if isinstance(value, bool) else text(value)
-    return "'" + written if written.lstrip().startswith(FORMULA) else written
-
-
 Connect = Callable[[], AbstractContextManager[Connection]]
 """Opens a connection for one batch; the rows are read after the request itself has ended."""
 
@@ -56,12 +39,12 @@ def csv_of(
 
     Ids of other rows are written as what those are called.
     """
-    yield _lines([list(heads)])
+    yield lines([list(heads)])
     names: Names = {}
     for rows in rows_of(wanted, connect):
         with connect() as connection:
             learn_names(connection, references, rows, names)
-        yield _lines([[_value(row, name, references, names) for name in heads] for row in rows])
+        yield lines([[_value(row, name, references, names) for name in heads] for row in rows])
 
 
 def _value(row: Row[Any], name: str, references: dict[str, Reference], names: Names) -> object:
@@ -69,12 +52,6 @@ def _value(row: Row[Any], name: str, references: dict[str, Reference], names: Na
     if name in references and value is not None:
         return harmless(name_of(references[name], value, names))
     return harmless(value)
-
-
-def _lines(rows: list[list[object]]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer).writerows(rows)
-    return buffer.getvalue()
 
 
 def file_name(list_name: str, at: datetime) -> str:

@@ -79,11 +79,18 @@ def limits(settings: Settings) -> Limits:
 
 
 _pumps: dict[TaskName, Pump] = {}
+_watched: dict[TaskName, Callable[[Connection, datetime], bool]] = {}
 
 
 def register(pump: Pump) -> None:
     """Make `pump` known to beat's watch."""
     _pumps[pump.pump] = pump
+    watch(pump.pump, pump.is_due)
+
+
+def watch(task: TaskName, is_due: Callable[[Connection, datetime], bool]) -> None:
+    """Have beat ring for a task that hands nothing out, but works on due rows by itself."""
+    _watched[task] = is_due
 
 
 def registered() -> list[Pump]:
@@ -208,4 +215,4 @@ def chunks(items: Sequence[UUID], size: int) -> Iterator[Sequence[UUID]]:
 def due_pumps(now: datetime) -> list[TaskName]:
     """Return the pumps that have something due; what beat's watch looks at."""
     with reading() as connection:
-        return [pump.pump for pump in _pumps.values() if pump.is_due(connection, now)]
+        return [task for task, is_due in _watched.items() if is_due(connection, now)]

@@ -9,10 +9,13 @@ if TYPE_CHECKING:
 def init_app(app: "Flask") -> None:
     """Attach the invoice tables, routes, tasks and keys to `app`."""
     from core import access, pump
+    from core.queues import TaskName
     from invoices import letter_models, models, routes, tasks  # noqa: F401
     from invoices.access import authenticate
+    from invoices.services import report_mails
 
     access.register(authenticate)
     pump.register(tasks.DELIVERIES)
     pump.register(tasks.BULK_ACTS)
+    pump.watch(TaskName.GET_TOTAL_INVOICES, report_mails.has_due)
     app.register_blueprint(routes.bp)

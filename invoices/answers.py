@@ -78,6 +78,22 @@ def suppression(row: Row[Any]) -> dict[str, object]:
     }
 
 
+def report_mail(row: Row[Any]) -> dict[str, object]:
+    """Return the mail of a week's report, and what became of it."""
+    return {
+        "id": str(row.id),
+        "week": row.week,
+        "to": ", ".join(row.recipients),
+        "state": row.state,
+        "detail": row.detail,
+        "asked_by": row.asked_by,
+        "attempt_count": row.attempt_count,
+        "next_try_at": rfc3339(row.due_at) if row.state == "waiting" else None,
+        "created_at": rfc3339(row.created_at),
+        "finished_at": rfc3339(row.finished_at) if row.finished_at else None,
+    }
+
+
 def delivery(row: Row[Any]) -> dict[str, object]:
     """Return one delivery; its id is the dispatch key that the provider sees."""
     return {

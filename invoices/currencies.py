@@ -50,6 +50,14 @@ def get(code: str) -> Currency:
     return _currencies[code]
 
 
+def written(value: Decimal, code: str) -> str:
+    """Write an amount for people, grouped, with at least its currency's decimals: `1,234.50`."""
+    known = find(code)
+    least = known.decimals if known else 2
+    exact = max(least, -int(value.normalize().as_tuple().exponent)) if value else least
+    return f"{value + 0:,.{exact}f}"  # + 0 takes the sign off a zero
+
+
 def refusal_of(code: str) -> str:
     """Say in plain words why `code` is not accepted, with the likely right one if there is one."""
     upper = code.strip().upper()[:16]

@@ -9,7 +9,8 @@ from core.queues import TaskName
 from core.settings import current
 from invoices import dispatch
 from invoices.channels import registry
-from invoices.services import bulk_claims, claims, outcomes, totals
+from invoices.report import sending
+from invoices.services import bulk_claims, claims, outcomes, report_mails, totals
 
 DELIVERIES = pump.Pump(
     pump=TaskName.GET_ACTIVE_INVOICES,
@@ -68,8 +69,15 @@ def act_in_bulk(token_or_id: str, ids: list[str] | None = None) -> int:
 
 @shared_task(name=TaskName.GET_TOTAL_INVOICES.value)
 def get_total_invoices() -> str:
-    """Compute and keep the totals of the last full week; running it again changes nothing else."""
+    """Compute and keep the totals of the last full week, and mail them; once is enough.
+
+    Beat also rings for a mail that is due again: then the totals stay as they are.
+    """
     week = totals.Week.before(utcnow(), current().timezone)
     with unit_of_work() as connection:
-        rows = totals.store(connection, week)
-    return f"{week.name}: {len(rows)} totals"
+        kept = totals.stored(connection, week)
+        if not kept or not report_mails.has_due(connection, utcnow()):
+            kept = totals.store(connection, week)
+        missing = report_mails.ask_once(connection, week, current())
+    said = [f"{week.name}: {len(kept)} totals", missing, *sending.send_due(current())]
+    return "; ".join(phrase for phrase in said if phrase)

@@ -13,7 +13,6 @@ from wtforms import Field, SelectField, SelectMultipleField, StringField, TextAr
 
 from admin.acts import ActForm
 from admin.base import TableView
-from admin.exports import FORMULA
 from admin.forms import AdminForm
 from admin.views import every_view
 from callbacks.models import Callback
@@ -24,6 +23,7 @@ from core.ids import new_id
 from core.people import services
 from core.queues import TaskName
 from core.schedules import edits as schedules
+from core.spreadsheets import FORMULA
 from core.web import settings
 from invoices.models import BulkAct
 from invoices.services import totals
