@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("invoices.cli.reports:report", "Add up what was taken in."),
     "schedule": ("core.cli_schedule_edit:schedule", "See and change when Kuvert does what."),
     "audit": ("core.cli_audit:audit", "See who changed what, and why."),
+    "logs": ("core.cli_logs:logs", "Prove the way to Logstash."),
     "task": ("core.cli_task:task", "Send a task by its wire name."),
 }
 

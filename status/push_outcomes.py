@@ -38,13 +38,18 @@ EXCERPT = 2000
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """One push on its way, free of the database."""
+    """One push on its way, free of the database.
+
+    `invoice_id` and `delivery_id` are those of its event; some events are of neither.
+    """
 
     id: UUID
     event_id: UUID
     attempt: int
     body: bytes
     started_at: datetime
+    invoice_id: UUID | None = None
+    delivery_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

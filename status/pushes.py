@@ -8,9 +8,9 @@ from itertools import takewhile
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_, select, update
 
-from core import pace
+from core import log_context, pace
 from core.clock import utcnow
 from core.db import LONG, database, insist
 from core.http import Answer, Call, Failure, client_for_this_thread
@@ -18,12 +18,13 @@ from core.ids import new_id
 from core.pump import Group, Message, renew
 from core.settings import Settings
 from core.webhooks import Secret, signed_headers
-from status import push_outcomes
-from status.models import Push, PushState, Subscription, SubscriptionState
+from status import lines, push_outcomes
+from status.models import Push, PushState, StatusEvent, Subscription, SubscriptionState
 from status.push_outcomes import Post
 from status.signing import live_secrets
 
 PUSHES = Push.__table__
+EVENTS = StatusEvent.__table__
 SUBSCRIPTIONS = Subscription.__table__
 
 CONCURRENCY = 8
@@ -148,6 +149,9 @@ class _Batch:
         if self.ends or is_over or self.fate.turns_slow():
             ends, self.ends = self.ends, []
             insist(partial(self._write, ends=ends, is_over=is_over), LONG)
+            for is_taken in (True, False):
+                some = [post for post, end in ends if push_outcomes.is_done(end) == is_taken]
+                lines.say_pushes(self.subscription_id, some, is_taken=is_taken)
         message = self.message
         if self.fate.wants_renewal(message.lease):
             insist(
@@ -184,13 +188,26 @@ def _begin(connection: Connection, message: Message, own: UUID) -> dict[UUID, Po
         "attempt_count": columns.attempt_count + 1,
     }
     ids = database().claim(connection, PUSHES, where=mine, values=values)
-    statement = select(columns.id, columns.event_id, columns.attempt_count, columns.payload).where(
-        database().among(columns.id, ids)
+    wanted = (columns.id, columns.event_id, columns.attempt_count, columns.payload)
+    statement: Select[Any] = (
+        select(*wanted, EVENTS.c.invoice_id, EVENTS.c.delivery_id)
+        .outerjoin(EVENTS, EVENTS.c.id == columns.event_id)
+        .where(database().among(columns.id, ids))
+        .order_by(columns.created_at, columns.id)
     )
-    return {
-        row.id: Post(row.id, row.event_id, row.attempt_count, row.payload.encode(), now)
-        for row in connection.execute(statement.order_by(columns.created_at, columns.id))
-    }
+    return {row.id: _post(row, now) for row in connection.execute(statement)}
+
+
+def _post(row: Row[Any], now: datetime) -> Post:
+    return Post(
+        id=row.id,
+        event_id=row.event_id,
+        attempt=row.attempt_count,
+        body=row.payload.encode(),
+        started_at=now,
+        invoice_id=row.invoice_id,
+        delivery_id=row.delivery_id,
+    )
 
 
 def _target(
@@ -258,6 +275,19 @@ def _call(target: Target, post: Post) -> Call:
         key=post.id,
         url=target.url,
         body=post.body,
-        headers=(("Content-Type", "application/json"), ("User-Agent", "Kuvert"), *signed),
+        headers=(
+            ("Content-Type", "application/json"),
+            ("User-Agent", "Kuvert"),
+            *signed,
+            *_ids(post),
+        ),
         is_repeatable=True,
     )
+
+
+def _ids(post: Post) -> Iterator[tuple[str, str]]:
+    """Yield what our log knows this push by, beside what its body and its signature say."""
+    if post.delivery_id is not None:
+        yield "Kuvert-Delivery-Id", str(post.delivery_id)
+    if task_id := log_context.bound().get("task_id"):
+        yield "X-Request-ID", str(task_id)

@@ -14,6 +14,7 @@ from core.clock import rfc3339, utcnow
 from core.db import database
 from core.ids import new_id
 from core.queues import TaskName
+from status import lines
 from status.models import (
     Cause,
     Push,
@@ -85,6 +86,7 @@ def record(connection: Connection, changes: Sequence[Change]) -> None:
     now = utcnow()
     events = [event_row(change, now) for change in changes]
     database().insert_many(connection, EVENTS, events)
+    lines.say(changes)
     tell(connection, changes, events)
 
 
@@ -100,7 +102,7 @@ def tell(
 
 
 def event_row(change: Change, now: datetime) -> dict[str, Any]:
-    """Return the row of an event in `EVENTS`; whoever writes it must `tell` of it too."""
+    """Return the row of an event in `EVENTS`; whoever writes it must `tell` and `say` it too."""
     return {
         "id": new_id(),
         "invoice_id": change.invoice_id,

@@ -15,8 +15,9 @@ from core.settings import Settings
 
 if TYPE_CHECKING:
     from core.logs.shipping import Counts, Shipper
+    from core.logs.wire import Wire
 
-__all__ = ["ConsoleFormatter", "JsonFormatter", "counts", "set_up", "stop"]
+__all__ = ["ConsoleFormatter", "JsonFormatter", "counts", "set_up", "stop", "wire_to"]
 
 logger = logging.getLogger(__name__)
 
@@ -102,13 +103,18 @@ def _ship(settings: Settings) -> None:
 
 def _new_shipper(settings: Settings, url: str) -> "Shipper":
     from core.logs.shipping import Shipper
+
+    shipper = Shipper(url, wire_to(url, settings))
+    shipper.set_name(_LOGSTASH)
+    return shipper
+
+
+def wire_to(url: str, settings: Settings) -> "Wire":
+    """Return the way to the Logstash at `url`, not yet connected."""
     from core.logs.wire import Wire
 
     parts = urlsplit(url)
-    wire = Wire(parts.hostname or "", parts.port or 0, JsonFormatter(settings.environment))
-    shipper = Shipper(url, wire)
-    shipper.set_name(_LOGSTASH)
-    return shipper
+    return Wire(parts.hostname or "", parts.port or 0, JsonFormatter(settings.environment))
 
 
 def _shipper() -> "Shipper | None":

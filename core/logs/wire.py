@@ -92,7 +92,7 @@ class Wire(TCPLogstashHandler):  # type: ignore[misc]  # python-logstash has no 
         """
         waiting = self._waiting()
         # In this order: a connection that breaks in between loses its queue, but is seen below.
-        self._look()
+        self.listen(0)
         if waiting == 0:
             self._unsure.clear()
         return waiting
@@ -109,12 +109,24 @@ class Wire(TCPLogstashHandler):  # type: ignore[misc]  # python-logstash has no 
             raise ConnectionError("not connected")
         return self.sock
 
-    def _look(self) -> None:
-        """Raise what has happened to the connection; what a receiver says means nothing to us."""
+    def listen(self, seconds: float) -> bytes:
+        """Return what a receiver says within `seconds`; one of log lines says nothing.
+
+        Raises:
+            OSError: the peer has gone.
+        """
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
-        if poll.poll(0) and not self._socket.recv(4096):
+        said = self._socket.recv(4096) if poll.poll(seconds * 1000) else None
+        if said == b"":
             raise ConnectionResetError("the receiver has closed the connection")
+        return said or b""
+
+    @property
+    def peer(self) -> str:
+        """The address that was connected to."""
+        host, port, *_ = self._socket.getpeername()
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def _waiting(self) -> int:
         """Return how many bytes the peer has not yet taken."""

@@ -29,6 +29,7 @@ from invoices.models import (
 )
 from invoices.searching import search_text
 from invoices.values import NewInvoice
+from status import lines
 from status import services as history
 from status.models import Cause, Status
 
@@ -162,6 +163,8 @@ def _write_one(connection: Connection, parcel: _Parcel) -> bool:
         (history.EVENTS, event),
     )
     is_new = database().insert_family(connection, INVOICES, parcel.invoice, family)
+    if is_new:
+        lines.say([change])
     if is_new and parcel.is_heard:
         history.tell(connection, [change], [event])
     return is_new

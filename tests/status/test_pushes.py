@@ -1,6 +1,7 @@
 """Telling subscribers: posted, signed, tried again by plan, given up, disabled."""
 
 import json
+import logging
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import Row, select, update
 
-from core import webhooks
+from core import log_context, webhooks
 from core.clock import utcnow
 from core.db import reading, unit_of_work
 from core.editing import By
@@ -137,6 +138,27 @@ def test_steps_on_the_way_are_told_to_nobody(source: SourceWithKey, status: str)
 
 
 # Posted
+
+
+def test_a_push_says_what_our_log_knows_it_by(
+    source: SourceWithKey, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="kuvert.invoices")
+    with Receiver() as receiver:
+        add_subscription(source, receiver.url)
+        accepted = add_invoice(source)
+        caplog.clear()
+
+        with log_context.bind(task_id="task-1"):
+            post()
+
+        [received] = receiver.wait_for(1)
+    said = next(vars(one) for one in caplog.records if one.getMessage() == "events pushed")
+    assert received.headers["x-request-id"] == "task-1"
+    assert received.headers["kuvert-delivery-id"] == said["delivery_id"]
+    assert received.headers["webhook-id"] == said["event_id"]
+    assert said["invoice_id"] == str(accepted)
+    assert said["is_taken"]
 
 
 def test_a_push_arrives_signed(source: SourceWithKey) -> None:
