@@ -29,15 +29,17 @@ _STEPS = ((60, "seconds"), (3600, "minutes"), (86_400, "hours"), (86_400 * 60, "
 
 def zone() -> ZoneInfo:
     """Return the zone that staff read times in."""
-    found: ZoneInfo = g.get("kuvert_zone") or settings().timezone
-    g.kuvert_zone = found
+    found: ZoneInfo | None = g.get("kuvert_zone")
+    if found is None:
+        found = g.kuvert_zone = settings().timezone
     return found
 
 
 def now() -> datetime:
     """Return the time of this page: one for all its cells."""
-    found: datetime = g.get("kuvert_now") or utcnow()
-    g.kuvert_now = found
+    found: datetime | None = g.get("kuvert_now")
+    if found is None:
+        found = g.kuvert_now = utcnow()
     return found
 
 
@@ -199,7 +201,9 @@ def link(url: str, words: object) -> Markup:
 
 def plain(value: object) -> Markup | str:
     """Show a value that no formatter was written for."""
-    if value is None or value == "":
+    if type(value) is str:
+        return value or NOTHING
+    if value is None:
         return NOTHING
     for kind, show in _SHOWN_AS.items():
         if isinstance(value, kind):

@@ -137,9 +137,13 @@ def learn_names(
 ) -> None:
     """Look up what the ids of a page stand for; without `names`, for the time of the request."""
     every = names_here() if names is None else names
+    columns = rows[0]._fields if rows else ()
     for column, reference in references.items():
+        if column not in columns:
+            continue
+        place = columns.index(column)
         known = every.setdefault(reference.table.name, {})
-        asked = {row._mapping[column] for row in rows if column in row._mapping} - {None}
+        asked = {row[place] for row in rows} - {None}
         new = asked - known.keys()
         if new:
             shown = reference.table.c[reference.shown]
