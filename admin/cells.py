@@ -105,10 +105,12 @@ def moment(value: datetime | None) -> Markup:
     if value is None:
         return NOTHING
     local = value.astimezone(zone())
-    form = "%d %b %H:%M" if local.year == now().year else "%d %b %Y %H:%M"
+    # One strftime: each costs as much as the rest of the cell.
+    day, year, clock, whole = f"{local:%d %b|%Y|%H:%M|%Y-%m-%d %H:%M:%S %Z}".split("|")
+    short = f"{day} {clock}" if local.year == now().year else f"{day} {year} {clock}"
     return _html(
-        f'<time datetime="{rfc3339(value)}" title="{local:%Y-%m-%d %H:%M:%S %Z}">'
-        f"{local:{form}} <small>{escape(ago(value))}</small></time>"
+        f'<time datetime="{rfc3339(value)}" title="{whole}">'
+        f"{short} <small>{escape(ago(value))}</small></time>"
     )
 
 
@@ -203,12 +205,15 @@ def plain(value: object) -> Markup | str:
     """Show a value that no formatter was written for."""
     if type(value) is str:
         return value or NOTHING
-    if value is None:
+    if value is None or value == "":
         return NOTHING
-    for kind, show in _SHOWN_AS.items():
-        if isinstance(value, kind):
-            return show(value)
-    return str(value)
+    show = _SHOWN_AS.get(type(value)) or _shown_as_kin(value)
+    return show(value)
+
+
+def _shown_as_kin(value: object) -> Callable[[Any], Markup | str]:
+    """Return how a value is shown whose type only inherits from one that is in the table."""
+    return next((show for kind, show in _SHOWN_AS.items() if isinstance(value, kind)), str)
 
 
 def _items(value: Sequence[object]) -> Markup:
@@ -226,6 +231,8 @@ def pairs(value: Mapping[str, object]) -> Markup:
 
 
 _SHOWN_AS: dict[type, Callable[[Any], Markup | str]] = {
+    int: str,
+    Decimal: str,
     bool: lambda value: _("yes") if value else _("no"),
     datetime: moment,
     date: lambda value: _html(f'<span class="date">{value.isoformat()}</span>'),
