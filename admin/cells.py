@@ -161,6 +161,7 @@ ODD = frozenset(
         "paused",
         "draining",
         "skipped",
+        "suppressed",
     }
 )
 BUSY = frozenset({"sending", "sent", "retry_wait", "waiting", "pending", "claimed", "running"})

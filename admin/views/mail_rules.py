@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import Connection, Row
 from wtforms.validators import DataRequired
@@ -98,7 +99,8 @@ class MailRules(DeskView):
 
     def called(self, row: Row[Any]) -> str:
         """Return how a rule is called in sentences."""
-        return rules.called(row)
+        when = row.updated_at or row.created_at
+        return _("Rule of %(who)s of %(when)s", who=row.updated_by, when=f"{when:%Y-%m-%d}")
 
     def about(self, connection: Connection, row: Row[Any]) -> dict[str, Any]:
         """Show the stored mails that it is about."""

@@ -119,7 +119,7 @@ def _verdict(view: object, context: object, row: Row[Any], name: str) -> Any:  #
     """Show what suppressed it: bounces of which kind, or somebody."""
     if row._mapping.get("suppressed_by"):
         return _("by hand")
-    return _("hard") if row._mapping[name] else _("soft")
+    return _("a hard bounce") if row._mapping[name] else _("soft bounces")
 
 
 def _standing(view: object, context: object, row: Row[Any], name: str) -> Any:  # noqa: ARG001

@@ -19,23 +19,27 @@ LONGEST_READ = 1200
 FEWEST_WORDS = 2
 """So many words of its own make a diagnostic one to be known by."""
 
-_MARKS = frozenset({"address", "host", "link", "n"})
+_LINK, _ADDRESS, _HOST, _NUMBER = "\ue000\ue001\ue002\ue003"
+_SHOWN = {_LINK: "<link>", _ADDRESS: "<address>", _HOST: "<host>", _NUMBER: "#"}
+"""Signs that no text has, for what differs from mail to mail, and how people read them."""
+
+_MARKS = frozenset(_SHOWN.values())
 _STEPS = tuple(
     (re.compile(pattern, re.IGNORECASE), mark)
     for pattern, mark in (
-        (r"^\s*[a-z0-9-]{1,20};", " "),
-        (r"https?://\S{1,500}", " link "),
-        (r"<[^<>\s]{1,320}>", " address "),
-        (ADDRESS, " address "),
-        (r"\b\d{1,3}(?:\.\d{1,3}){3}\b", " host "),
-        (r"(?<![\w.])#?[245]\.\d{1,3}\.\d{1,3}(?![\w.])", " "),
-        (r"\b(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}\b", " host "),
-        (r"\b(?:mon|tue|wed|thu|fri|sat|sun)(?:[a-z]{2,6}day)?\b", " "),
-        (r"\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)\b", " "),
-        (r"\w{0,80}\d\w{0,80}", " n "),
+        (r"^\s*[a-z0-9-]{1,20};", ""),
+        (r"https?://\S{1,500}", _LINK),
+        (r"<[^<>\s]{1,320}>", _ADDRESS),
+        (ADDRESS, _ADDRESS),
+        (r"\b\d{1,3}(?:\.\d{1,3}){3}\b", _HOST),
+        (r"(?<![\w.])#?[245]\.\d{1,3}\.\d{1,3}(?![\w.])", ""),
+        (r"\b(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}\b", _HOST),
+        (r"\b(?:mon|tue|wed|thu|fri|sat|sun)(?:[a-z]{2,6}day)?\b", ""),
+        (r"\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)\b", ""),
+        (r"\w{0,80}\d\w{0,80}", _NUMBER),
     )
 )
-_WORD = re.compile(r"[^\W_]+")
+_WORD = re.compile(r"[^\W_]+|[\ue000-\ue003]")
 _SHORT_SECOND_LEVEL = 3
 _COUNTRY = 2
 
@@ -68,9 +72,10 @@ def template_of(text: str) -> str:
     """Return what is said without what differs from mail to mail."""
     text = text[:LONGEST_READ].lower()
     for pattern, mark in _STEPS:
-        text = pattern.sub(mark, text)
+        text = pattern.sub(f" {mark} ", text)
     words: list[str] = []
-    for word in _WORD.findall(text):
+    for found in _WORD.findall(text):
+        word = _SHOWN.get(found, found)
         # How many numbers or addresses stand in a row differs, too.
         if not (words and word == words[-1] and word in _MARKS):
             words.append(word)

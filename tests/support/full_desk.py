@@ -15,11 +15,12 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from callbacks import inbox
+from callbacks import inbox, overruling
 from callbacks.mailbox import storing
 from callbacks.mailbox.protocol import Mail
 from callbacks.mappings import map_status
-from core import pace
+from callbacks.models import Ruling
+from core import mail_token, pace
 from core.cli_app import application
 from core.clock import utcnow
 from core.db import reading, unit_of_work
@@ -89,6 +90,28 @@ Message-ID: <1@customer.example>
 
 We have moved. Please send it to our new address.
 """
+SILENT = "silent@sandbox.example"
+BOUNCE = """From: MAILER-DAEMON@mx.buyer.example
+To: {to}
+Subject: Undelivered Mail Returned to Sender
+Message-ID: <bounce-{number}@mx.buyer.example>
+Content-Type: multipart/report; report-type=delivery-status; boundary=x
+
+--x
+Content-Type: text/plain
+
+Your mail could not be delivered.
+--x
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.buyer.example
+
+Final-Recipient: rfc822; {address}
+Action: failed
+Status: {status}
+Diagnostic-Code: smtp; 550 {status} <{address}>: {words}
+--x--
+"""
 INVOICES = 64
 ROUNDS = 8
 """As many as a delivery that always fails is tried."""
@@ -130,6 +153,7 @@ def main(texts: Sequence[str]) -> None:
         _hand_over(ROUNDS)
         _act(ids)
         _call_back()
+        _bounce_back()
         _suppress()
         full_subscriptions.push()
         _take(_ordinary(8, number="NEW-"), "erp")
@@ -327,19 +351,35 @@ def _say(event_id: str, body: object) -> None:
         inbox.receive(connection, sender, {key.lower(): headers[key] for key in headers}, raw, now)
 
 
-def _suppress() -> None:
-    """Have addresses that bounced, one released, and one that is suppressed by hand."""
+def _bounce_back() -> None:
+    """Have mails bounce that nobody has answered; one of them is overruled by staff."""
+    with reading() as connection:
+        mine = desk.DELIVERIES.c.recipient == SILENT, desk.DELIVERIES.c.state == Status.SENT
+        keys = list(connection.scalars(select(desk.DELIVERIES.c.id).where(*mine)))
+    said = (("5.1.1", "user <b>unknown</b>"), ("5.1.1", "user unknown"), ("5.2.2", "mailbox full"))
+    now = utcnow()
+    mails = []
+    for number, (key, (status, words)) in enumerate(zip(keys, said, strict=False), 1):
+        to = mail_token.envelope_sender(current().secret_key, key, "billing@kuvert.example")
+        raw = BOUNCE.format(to=to, number=number, address=SILENT, status=status, words=words)
+        mails.append(Mail(number, raw.encode(), len(raw)))
     with unit_of_work() as connection:
-        wanted = select(desk.DELIVERIES.c.id).where(desk.DELIVERIES.c.recipient.like("%@%"))
-        keys = list(connection.scalars(wanted.order_by(desk.DELIVERIES.c.id).limit(40)))
-        why = "bounced (hard, 5.1.1): no such mailbox: smtp; 550 5.1.1 <b>User</b> unknown"
-        bounces = [suppressions.Bounce(delivery_id=key, is_hard=True, reason=why) for key in keys]
-        suppressions.record(connection, bounces[:20])
-        [first, *_] = suppressions.active(connection, None, None, 1)
-        suppressions.release_one(connection, first.id, by=ANN.actor, reason="it is there again")
-        suppressions.add(
-            connection, first.source_id, "gone@buyer.example", by=ANN.actor, reason="they told us"
-        )
+        kept = storing.keep(connection, mails, new_id(), now, now)
+    work_through_callbacks()
+    with unit_of_work() as connection:
+        full, why = kept[-1].id, "they have the mail all the same"
+        overruling.overrule(connection, full, Ruling.NONE, reason=why, by=ANN)
+
+
+def _suppress() -> None:
+    """Have addresses that are suppressed by hand, of which one was released."""
+    with unit_of_work() as connection:
+        source = setup.source(connection, "erp")
+        for name in ("gone", "moved"):
+            address, why = f"{name}@buyer.example", "they told us"
+            suppressions.add(connection, source.id, address, by=ANN.actor, reason=why)
+        why = "they are there again"
+        suppressions.release(connection, "moved@buyer.example", "erp", by=ANN.actor, reason=why)
 
 
 def _add_up() -> None:
