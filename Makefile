@@ -38,7 +38,7 @@ shots: $(VENV)/.dev ## pictures of the desk's pages for the docs, into docs/pict
 bench: $(BENCH)/.done ## the benchmarks, as ratios in one run
 	$(BENCH)/bin/python -m tests.benchmarks $(ARGS)
 
-services: ## RabbitMQ, PostgreSQL, MariaDB, Chromium and Dovecot for the tests, on Debian
+services: ## RabbitMQ, PostgreSQL, MariaDB, Chromium, Dovecot and fonts for the tests, on Debian
 	deploy/services.sh
 
 requirements: $(VENV)/.dev ## compile requirements/*.in with hashes

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Start what the tests talk to on a Debian machine: RabbitMQ, PostgreSQL and MariaDB on their
-# usual loopback ports; and have Chromium, which they drive, and Dovecot, of which they start one of
-# their own. Installs what is missing. Can be run twice. For tests only: the database users it makes
-# have no password and are reachable from this machine alone.
+# usual loopback ports; and have Chromium, which they drive, Dovecot, of which they start one of
+# their own, and the fonts of PDFs. Installs what is missing. Can be run twice. For tests only: the
+# database users it makes have no password and are reachable from this machine alone.
 set -eu
 
 say() { printf 'services: %s\n' "$*"; }
@@ -67,10 +67,16 @@ dovecot() {
 	[ -z "${own_policy:-}" ] || rm "$policy"
 }
 
+fonts() {
+	install fonts-noto-core
+	install fonts-droid-fallback
+}
+
 [ "$(id -u)" = 0 ] || { say 'run it as root: it installs and starts programs' >&2; exit 1; }
 postgresql
 mariadb
 rabbitmq
 chromium
 dovecot
-say 'RabbitMQ, PostgreSQL and MariaDB are reachable; Chromium and Dovecot are there'
+fonts
+say 'RabbitMQ, PostgreSQL and MariaDB are reachable; Chromium, Dovecot and fonts are there'

@@ -47,7 +47,9 @@ def make(body: bytes, media_type: str, *, language: str = "en") -> bytes:
         NotInstalledError: the extra is missing.
         MediaTypeError: neither JSON nor XML.
         UnreadableError: there is no body, or it is no JSON.
-        InputError: no invoice that Kuvert reads, no such language, or nothing that can be set.
+        InputError: no invoice that Kuvert reads, more text than one PDF is made of, or no such
+            language.
+        KuvertError: typst cannot set it, which is a fault of ours.
     """
     check_available()
     if language not in LANGUAGES:

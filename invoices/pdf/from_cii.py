@@ -245,7 +245,7 @@ def _taxes(settled: Part) -> Iterator[TaxPart]:
             tax=_tax(part),
             base=part.figure("ram:BasisAmount"),
             amount=part.figure("ram:CalculatedAmount"),
-            exemption=part.text("ram:ExemptionReason") or part.text("ram:ExemptionReasonCode"),
+            exemption=" ".join(part.texts("ram:ExemptionReason", "ram:ExemptionReasonCode")),
         )
 
 

@@ -234,12 +234,13 @@ def _adjustments(part: Part) -> Iterator[Adjustment]:
 def _taxes(whole: Part) -> Iterator[TaxPart]:
     for part in whole.all("cac:TaxTotal/cac:TaxSubtotal"):
         category = part.first("cac:TaxCategory")
-        reason = category.text("cbc:TaxExemptionReason")
         yield TaxPart(
             tax=_tax(category),
             base=part.figure("cbc:TaxableAmount"),
             amount=part.figure("cbc:TaxAmount"),
-            exemption=reason or category.text("cbc:TaxExemptionReasonCode"),
+            exemption=" ".join(
+                category.texts("cbc:TaxExemptionReason", "cbc:TaxExemptionReasonCode")
+            ),
         )
 
 

@@ -15,11 +15,16 @@ from typing import Final, Literal
 
 import typst
 
-from core.errors import KuvertError
+from core.errors import InputError, KuvertError
 
 _FOLDER: Final = Path(__file__).with_name("template")
 _TEMPLATE: Final = _FOLDER / "invoice.typ"
 _STANDARD: Final[Literal["a-2u"]] = "a-2u"
+# Half a gigabyte and three seconds of a processor; a worker shall survive whatever comes.
+_HEAVIEST: Final = 1_500_000
+# The tags of a table with thousands of rows are ten times as large as all the rest.
+_HEAVIEST_TAGGED: Final = 150_000
+_LINE_WEIGHT: Final = 20
 _NO_FONT: Final = "could not be displayed"
 
 logger = logging.getLogger(__name__)
@@ -32,9 +37,12 @@ def typeset(sheet: Mapping[str, object], day: object) -> bytes:
     then boxes stand for those, the page says so, and the log tells what to install.
 
     Raises:
+        InputError: there is more text than one PDF is made of.
         KuvertError: typst cannot set it.
     """
     text, moment = json.dumps(sheet), _moment(day)
+    if _weight(text) > _HEAVIEST:
+        raise InputError("The invoice has too much text for a PDF: over about 4,000 lines")
     try:
         return _compile(text, moment, lacks_fonts=False)
     except typst.TypstError as error:
@@ -57,7 +65,13 @@ def _compile(text: str, moment: datetime, *, lacks_fonts: bool) -> bytes:
         sys_inputs={"sheet": text, "lacks-fonts": "yes" if lacks_fonts else "no"},
         timestamp=moment,
         pdf_standards=[] if lacks_fonts else _STANDARD,
+        pdf_tags=_weight(text) <= _HEAVIEST_TAGGED,
     )
+
+
+def _weight(text: str) -> int:
+    """Return about how many characters there are to set; a new line takes as long as many."""
+    return len(text) + _LINE_WEIGHT * text.count("\\n")
 
 
 def _refusal(error: typst.TypstError) -> KuvertError:
