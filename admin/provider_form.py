@@ -53,7 +53,12 @@ class ProviderForm(VersionedForm):
     """What staff may change of a provider."""
 
     url = TextField(
-        _l("Address"), LONGEST_URL, description=_l("where invoices are posted to, https://…")
+        _l("Address"),
+        LONGEST_URL,
+        description=_l(
+            "where invoices are posted to, https://…; by mail, the server: smtps://user@host, empty"
+            " for the one in the settings"
+        ),
     )
     is_idempotent = BooleanField(
         _l("It honours our dispatch key: the same hand-over may be repeated")
@@ -72,13 +77,19 @@ class ProviderForm(VersionedForm):
     )
     settings = TextsField(
         _l("Settings"),
-        description=_l("a JSON object; known: %(names)s", names=", ".join(provider_settings.KNOWN)),
+        description=_l(
+            "a JSON object; known: %(names)s; by mail: %(mail)s",
+            names=", ".join(provider_settings.known_to(ChannelName.HTTP)),
+            mail=", ".join(provider_settings.known_to(ChannelName.SMTP)),
+        ),
     )
     concurrency = WholeNumberField(
         _l("Calls at once"),
         [InputRequired()],
         default=16,
-        description=_l("in one process, 1 to %(most)s", most=setup.LARGEST_CONCURRENCY),
+        description=_l(
+            "in one process, 1 to %(most)s; mails go one by one", most=setup.LARGEST_CONCURRENCY
+        ),
     )
 
     def values(self) -> dict[str, Any]:

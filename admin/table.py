@@ -17,21 +17,11 @@ Column = tuple[str, str, Callable[[Row[Any]], Any]]
 
 
 def shown(
-    view: object,
-    formats: Mapping[str, cells.Cell],
-    columns: Sequence[tuple[str, str]],
-    names: Sequence[str],
+    view: object, formats: Mapping[str, cells.Cell], columns: Sequence[tuple[str, str]]
 ) -> list[Column]:
-    """Return the cells of each row; `columns` are names and translated words.
-
-    Rows have the columns `names`.
-    """
+    """Return the cells of each row; `columns` are names and translated words."""
     return [
-        (
-            f'<td data-label="{escape(words)}">',
-            "</td>",
-            _formatted(view, formats[name], name) if name in formats else _plain(names.index(name)),
-        )
+        (f'<td data-label="{escape(words)}">', "</td>", _content(view, formats.get(name), name))
         for name, words in columns
     ]
 
@@ -69,10 +59,7 @@ def body(columns: Sequence[Column], rows: Sequence[Row[Any]]) -> Markup:
     return Markup("".join(lines))  # noqa: S704 - each part was escaped
 
 
-def _formatted(view: object, form: cells.Cell, name: str) -> Callable[[Row[Any]], Any]:
+def _content(view: object, form: cells.Cell | None, name: str) -> Callable[[Row[Any]], Any]:
+    if form is None:
+        return lambda row: cells.plain(row._mapping[name])
     return lambda row: form(view, None, row, name)
-
-
-def _plain(place: int) -> Callable[[Row[Any]], Any]:
-    """Take the value by its place: by its name it costs a mapping for each cell."""
-    return lambda row: cells.plain(row[place])

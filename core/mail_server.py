@@ -17,7 +17,7 @@ from core.targets import Target
 
 EXAMPLE: Final = "smtps://kuvert:PASSWORD@mail.example.org"
 TIMEOUT_SECONDS: Final = 30.0
-LONGEST_TIMEOUT_SECONDS: Final = 120.0
+LONGEST_TIMEOUT_SECONDS: Final = 60.0
 _PORTS: Final = {"smtp": 587, "smtps": 465}
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _TLS: Final = ("off", "starttls")

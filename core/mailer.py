@@ -1,5 +1,6 @@
 """Kuvert's own mail, such as reports and new passwords: through KUVERT_SMTP_URL."""
 
+import re
 from collections.abc import Sequence
 from email import policy
 from email.headerregistry import Address
@@ -11,6 +12,9 @@ from core.clock import utcnow
 from core.errors import KuvertError
 from core.settings import Settings
 from core.smtp import Answer, Mailbox, Server
+
+_UNQUOTED = re.compile(r'^"|"$|\\(.)')
+"""What quoting puts around a local part (RFC 5321 §4.1.2); headers are quoted anew."""
 
 
 class NoMailServerError(KuvertError):
@@ -57,7 +61,7 @@ def shown(name: str, address: str) -> Address:
         InputError: it cannot be one.
     """
     box = Mailbox.of(address)
-    return Address(name, box.local, box.domain)
+    return Address(name, _UNQUOTED.sub(r"\1", box.local), box.domain)
 
 
 def _complete(message: EmailMessage, sender: tuple[str, str], to: Sequence[str]) -> None:

@@ -13,32 +13,35 @@ from core.db import LONG, insist
 from core.ids import new_id
 from core.pump import Message, put_back, renew
 from invoices.channels import Channel, Envelope, Result
-from invoices.models import Outcome
+from invoices.models import ChannelName, Outcome
 from invoices.services import attempts, claims, outcomes
 
 RECORD_EVERY = 100
 """Results are recorded in sets of this many, when nothing ends for a moment, and at the end."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Work:
     """A batch on its way: its provider, what the message asked for, and our own token.
 
-    `unsent`: attempts that were begun and of which no byte will leave.
+    `unsent`: attempts that were begun and of which no byte will leave. `is_through`: the channel
+    has taken all that there was.
     """
 
     batch: claims.Batch
     message: Message
     own: UUID
     unsent: list[Envelope] = field(default_factory=list)
+    is_through: bool = False
     fate: pace.Fate = field(default_factory=pace.Fate)
 
 
 def send_batch(channel: Channel, batch: claims.Batch, message: Message) -> int:
     """Hand over the deliveries that still carry the message's token; return how many were tried.
 
-    No transaction is open while the provider answers. When nothing but trouble comes back, or
-    the worker is told to stop, what is under way ends and the rest is handed back.
+    No transaction is open while the provider answers. When nothing but trouble comes back, the
+    worker is told to stop, or the channel takes no more, what is under way ends and the rest is
+    handed back.
     """
     work = Work(batch, message, new_id())
     results: list[tuple[Envelope, Result]] = []
@@ -56,7 +59,7 @@ def send_batch(channel: Channel, batch: claims.Batch, message: Message) -> int:
         if len(results) == RECORD_EVERY or not batch.route.is_idempotent:
             record()
     _record(work, results, is_over=True)
-    if work.fate.must_end:
+    if not work.is_through:
         _hand_back(work)
     return count
 
@@ -77,10 +80,14 @@ def _envelopes(work: Work) -> Iterator[Envelope]:
         while begun and not work.fate.must_end:
             yield begun.popleft()
         work.unsent.extend(begun)
+    work.is_through = not work.unsent
 
 
 def _begin(connection: Connection, work: Work, ids: Sequence[UUID]) -> list[Envelope]:
-    return attempts.begin(connection, work.batch.provider_id, work.message, work.own, ids)
+    has_letters = work.batch.route.channel == ChannelName.SMTP
+    return attempts.begin(
+        connection, work.batch.provider_id, work.message, work.own, ids, has_letters=has_letters
+    )
 
 
 def _hand_back(work: Work) -> None:

@@ -101,6 +101,7 @@ class ChannelName(StrEnum):
     """How a provider is reached."""
 
     HTTP = "http"
+    SMTP = "smtp"
     SANDBOX = "sandbox"
 
 
@@ -110,7 +111,8 @@ class Provider(Base):
     `auth_ref` and `callback_secret_refs` are references (`env:NAME`, `file:PATH`), never values.
     `is_idempotent`: it honours our dispatch key, so that the same hand-over may be repeated.
     `closed_until`: the breaker is open until then; `failures` counts calls in a row that failed;
-    `pace`: batches that may be under way to it at once (core.pace).
+    `pace`: batches that may be under way to it at once (core.pace); `rated_until`: so far its
+    setting `most_per_minute` is used up (invoices.rating).
     """
 
     __tablename__ = "providers"
@@ -131,6 +133,7 @@ class Provider(Base):
     failures: Mapped[int]
     closed_until: Mapped[datetime | None]
     pace: Mapped[int] = mapped_column(server_default="1")
+    rated_until: Mapped[datetime | None]
     version: Mapped[int]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime | None]
@@ -141,7 +144,7 @@ audit.register(
     Provider.__table__,
     label="code",
     # The breaker's and the pace's own columns change with every trouble of a provider.
-    ignore={"alarm", "failures", "closed_until", "pace"},
+    ignore={"alarm", "failures", "closed_until", "pace", "rated_until"},
 )
 
 

@@ -1,6 +1,7 @@
 """Trying a provider out with a document that cannot be taken for an invoice."""
 
 import json
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -10,7 +11,9 @@ from sqlalchemy import Row
 from core.clock import utcnow
 from core.errors import InputError
 from core.ids import new_id
+from invoices import letters
 from invoices.channels import Envelope, Result, Route, registry
+from invoices.letters import Letter, Template
 from invoices.models import ChannelName
 from invoices.sandbox.faults import DOMAIN, Fault
 
@@ -22,18 +25,37 @@ def probe(provider: Row[Any], to: str | None) -> Result:
     """Hand a test document over, whatever state the provider is in; nothing is stored.
 
     It says three times that it is no invoice: by its number, by its only line and by the header
-    `Kuvert-Test: 1`. The sandbox is asked not to report on it.
+    `Kuvert-Test: 1`; a mail says so in its subject and text too. The sandbox is asked not to
+    report on it.
 
     Raises:
-        InputError: there is nothing to try with this channel.
+        InputError: there is nothing to try with this channel, or a mail would go to nobody.
     """
     route = Route.of(provider)
     if not registry.has(route.channel):
         raise InputError(f"there is no way yet to try the channel {route.channel}")
+    if not to and route.channel == ChannelName.SMTP:
+        raise InputError.at("/to", "required", "a mail needs an address to go to; name your own")
     if to is None and route.channel == ChannelName.SANDBOX:
         to = f"{Fault.SILENT}@{DOMAIN}"
     ends = list(registry.get(route.channel).deliver(route, [_envelope(to)], _no_pause))
     return ends[0][1]
+
+
+@dataclass(frozen=True, slots=True)
+class _TestDraft:
+    """A letter that nobody takes for one about an invoice."""
+
+    number: str
+
+    @property
+    def template(self) -> Template:
+        """What it says."""
+        return Template(f"Test of the connection: {self.number}", NOTE)
+
+    def write(self) -> Letter:
+        """Write the letter."""
+        return letters.write(self.template, letters.SAMPLE)
 
 
 def _envelope(to: str | None) -> Envelope:
@@ -47,6 +69,7 @@ def _envelope(to: str | None) -> Envelope:
         recipient=to,
         media_type="application/json",
         body=_document(number, to, key, utcnow().date()),
+        draft=_TestDraft(number),
         is_test=True,
     )
 

@@ -16,7 +16,7 @@ from core.ids import new_id
 from core.secrets import check_reference
 from core.settings import Settings
 from core.targets import check_url
-from invoices import provider_settings
+from invoices import mail_route, provider_settings
 from invoices.models import ChannelName, Environment, Provider, ProviderState, Source
 
 SOURCES = Source.__table__
@@ -41,7 +41,7 @@ class NewProvider:
 
     `auth_ref` and `callback_secret_refs` are references (`env:NAME`, `file:PATH`).
     `is_idempotent`: it honours our dispatch key. `concurrency` is how many calls to it may be
-    under way in one process.
+    under way in one process; mails go one by one.
     """
 
     code: str
@@ -156,7 +156,7 @@ def check_provider(new: NewProvider, *, settings: Settings) -> None:
     findings = [
         *_findings(new),
         *_target_findings(new, settings),
-        *provider_settings.findings(new.settings),
+        *provider_settings.findings(new.settings, new.channel),
     ]
     if findings:
         raise InputError("; ".join(finding.message for finding in findings), findings=findings)
@@ -208,7 +208,8 @@ def _new_row(new: NewProvider, lack: str | None) -> dict[str, Any]:
 
 def missing(channel: str, secret_refs: Sequence[str], settings: Settings) -> str | None:
     """Say what an enabled provider cannot do without and this one lacks; None: nothing."""
-    if secret_refs or _is_loose(channel, settings):
+    if secret_refs or channel == ChannelName.SMTP or _is_loose(channel, settings):
+        # What became of a mail comes back as mail, and proves itself by our token.
         return None
     return "no callback secret, so nothing it says back could be believed"
 
@@ -220,6 +221,11 @@ def _findings(new: NewProvider) -> list[Finding]:
         ("/code", "1 to 60 of a-z 0-9 . _ -", _CODE.fullmatch(new.code)),
         ("/channel", f"one of {known_channels}", new.channel in set(ChannelName)),
         ("/url", f"needed with channel {new.channel}", new.url or new.channel != ChannelName.HTTP),
+        (
+            "/is_idempotent",
+            "mail servers honour no dispatch key",
+            not (new.is_idempotent and new.channel == ChannelName.SMTP),
+        ),
         ("/callback_profile", f"one of {profiles}", new.callback_profile in CALLBACK_PROFILES),
         (
             "/callback_secret_refs",
@@ -248,7 +254,7 @@ def _target_findings(new: NewProvider, settings: Settings) -> list[Finding]:
     checks: list[Callable[[], object]] = [
         partial(check_reference, text, where=where) for where, text in references.items()
     ]
-    if new.url:
+    if new.url and new.channel != ChannelName.SMTP:
         checks.append(partial(check_url, new.url, allow_private=is_loose, allow_http=is_loose))
     findings: list[Finding] = []
     for check in checks:
@@ -256,6 +262,8 @@ def _target_findings(new: NewProvider, settings: Settings) -> list[Finding]:
             check()
         except InputError as error:
             findings.extend(error.findings)
+    if new.channel == ChannelName.SMTP:
+        findings.extend(mail_route.findings(new.url, new.auth_ref, new.settings, settings))
     return findings
 
 

@@ -46,7 +46,10 @@ class ProbeForm(ActForm):
     to = TextField(
         _l("Recipient"),
         320,
-        description=_l("the address that the test document names; empty: none, or the sandbox's"),
+        description=_l(
+            "the address that the test document names; empty: none, or the sandbox's; a mail goes"
+            " there, so name your own"
+        ),
     )
 
 
@@ -84,6 +87,7 @@ def _probed(provider: Row[Any], to: str | None) -> Report:
         _("HTTP status"): cells.plain(result.http_status),
         _("Its reference"): cells.plain(result.reference),
         _("In words"): cells.plain(result.detail),
+        _("Its own words"): cells.plain(result.response),
     }
     text = _l("The document said three times that it is a test. Nothing was stored here.")
     return Report(title=_("What %(code)s answered", code=provider.code), text=text, facts=facts)

@@ -31,34 +31,25 @@ def send(
 ) -> Answer:
     """Send one mail to `recipients`, bounces to `sender`; `on_pause` is called while we wait.
 
-    The longest it takes is the server's `timeout_seconds` to connect, as long again up to the
-    end of the mail, and `session.ANSWER_SECONDS` for the answer. Never call it in a transaction.
+    The longest it takes is the server's `timeout_seconds` up to the end of the mail, and
+    `session.ANSWER_SECONDS` for the answer. Never call it in a transaction.
 
     Raises:
         InputError: an address that cannot be one; nothing was sent.
     """
     mail = Mail.of(content, sender, recipients)
+    deadline = monotonic() + server.timeout_seconds
     try:
         session = _pool.take(server)
-        if session is None:
-            return _send(Session(server, on_pause), mail, on_pause)
-        try:
-            return _send(session, mail, on_pause)
-        except SmtpError as error:
-            if not _is_stale(error.answer):
-                raise
-        return _send(Session(server, on_pause), mail, on_pause)
+        if session is not None:
+            try:
+                return _send(session, mail, deadline, on_pause)
+            except SmtpError as error:
+                if not _is_stale(error.answer):
+                    raise
+        return _send(Session(server, deadline, on_pause), mail, deadline, on_pause)
     except SmtpError as error:
         return error.answer
-
-
-def try_out(server: Server, on_pause: OnPause | None = None) -> Answer | None:
-    """Connect and sign in on a connection of its own; None when that works."""
-    try:
-        Session(server, on_pause).close()
-    except SmtpError as error:
-        return error.answer
-    return None
 
 
 def close_all() -> None:
@@ -66,9 +57,9 @@ def close_all() -> None:
     _pool.close(0.0)
 
 
-def _send(session: Session, mail: Mail, on_pause: OnPause | None) -> Answer:
+def _send(session: Session, mail: Mail, deadline: float, on_pause: OnPause | None) -> Answer:
     try:
-        answer = session.send(mail, on_pause)
+        answer = session.send(mail, deadline, on_pause)
     except SmtpError as error:
         if error.answer.code != SERVICE_ENDS and session.reset():
             _pool.keep(session)

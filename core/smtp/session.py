@@ -17,6 +17,8 @@ ANSWER_SECONDS = 120.0
 """How long the answer to a whole mail is awaited. RFC 5321 §4.5.3.2.6 has ten minutes, which no
 worker can hold on to a row for."""
 
+RESET_SECONDS = 5.0
+
 GO_ON = 354
 SERVICE_ENDS = 421
 _TOO_LARGE = 552
@@ -69,7 +71,9 @@ class Session:
         SmtpError: it could not be reached, is not encrypted as it must be, or refuses us.
     """
 
-    def __init__(self, server: Server, on_pause: Callable[[], object] | None = None) -> None:
+    def __init__(
+        self, server: Server, deadline: float, on_pause: Callable[[], object] | None = None
+    ) -> None:
         self.server = server
         self.mails = 0
         self.idle_since = monotonic()
@@ -77,7 +81,7 @@ class Session:
         self._can: dict[str, str] = {}
         self._stage = Stage.CONNECTING
         try:
-            self._wire = connect(server, monotonic() + server.timeout_seconds)
+            self._wire = connect(server, deadline)
         except WireError as error:
             raise self._cut(error) from error
         self._wire.on_pause = on_pause
@@ -90,13 +94,15 @@ class Session:
             self._wire.close()
             raise
 
-    def send(self, mail: Mail, on_pause: Callable[[], object] | None = None) -> Answer:
-        """Hand one mail over. Raises nothing else; afterwards the session may be of no use.
+    def send(
+        self, mail: Mail, deadline: float, on_pause: Callable[[], object] | None = None
+    ) -> Answer:
+        """Hand one mail over until `deadline`, and wait for the answer.
 
         Raises:
             SmtpError: it was not taken, or nobody knows.
         """
-        self._wire.deadline = monotonic() + self.server.timeout_seconds
+        self._wire.deadline = deadline
         self._wire.on_pause = on_pause
         self._stage = Stage.SENDER
         try:
@@ -107,6 +113,7 @@ class Session:
 
     def reset(self) -> bool:
         """Take back what was begun; False when the connection is of no more use."""
+        self._wire.deadline = monotonic() + RESET_SECONDS
         try:
             return self._is_usable and self._ask("RSET").is_positive
         except WireError:

@@ -8,7 +8,25 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
+from invoices.letters import Letter, Template
 from invoices.models import Outcome
+
+
+class Draft(Protocol):
+    """What the letter of an invoice is written from."""
+
+    @property
+    def template(self) -> Template:
+        """What it says, and in which language."""
+        ...
+
+    def write(self) -> Letter:
+        """Write the letter.
+
+        Raises:
+            InputError: no letter can be written.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +34,8 @@ class Envelope:
     """All that a channel needs to hand one invoice over, free of the database.
 
     `delivery_id` is the dispatch key: the same for every attempt. `attempt` counts from 1.
-    `is_test`: the document tries the connection out and is no invoice.
+    `draft` is for channels that write to people. `is_test`: the document tries the connection
+    out and is no invoice.
     """
 
     delivery_id: UUID
@@ -26,6 +45,7 @@ class Envelope:
     recipient: str | None
     media_type: str
     body: bytes
+    draft: Draft | None = None
     is_test: bool = False
 
 

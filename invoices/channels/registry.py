@@ -2,11 +2,13 @@
 
 from invoices.channels import Channel
 from invoices.channels.http import HttpChannel
+from invoices.channels.smtp import SmtpChannel
 from invoices.models import ChannelName
 
 _channels: dict[str, Channel] = {
     # The sandbox is a provider on HTTP like any other; its name tells test keys where to go.
     ChannelName.HTTP: HttpChannel(),
+    ChannelName.SMTP: SmtpChannel(),
     ChannelName.SANDBOX: HttpChannel(),
 }
 

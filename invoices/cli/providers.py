@@ -20,8 +20,8 @@ def provider() -> None:
 
 @provider.command(name="add")
 @click.argument("code")
-@click.option("--channel", type=click.Choice(["http", "sandbox"]), required=True)
-@click.option("--url", help="Where invoices are posted to.")
+@click.option("--channel", type=click.Choice(["http", "smtp", "sandbox"]), required=True)
+@click.option("--url", help="Where invoices are posted to, or the mail server: smtps://USER@HOST.")
 @click.option(
     "--idempotent/--not-idempotent",
     "is_idempotent",
@@ -43,7 +43,12 @@ def provider() -> None:
     show_default=True,
     help="How its callbacks are signed.",
 )
-@click.option("--concurrency", default=16, show_default=True, help="Calls at once, per process.")
+@click.option(
+    "--concurrency",
+    default=16,
+    show_default=True,
+    help="Calls at once, per process; mails go one by one.",
+)
 @click.option(
     "--setting",
     "pairs",
@@ -185,7 +190,11 @@ def _settings(pairs: tuple[str, ...]) -> dict[str, str]:
 
 @provider.command(name="test")
 @click.argument("code")
-@click.option("--to", metavar="ADDRESS", help="The recipient that the test document names.")
+@click.option(
+    "--to",
+    metavar="ADDRESS",
+    help="The recipient that the test document names; by mail, who gets it.",
+)
 @json_option
 def test_provider(code: str, to: str | None, *, as_json: bool) -> int:
     """Hand CODE a document that is marked as a test; exit 1 when it does not accept it.
@@ -205,6 +214,7 @@ def test_provider(code: str, to: str | None, *, as_json: bool) -> int:
         "outcome": str(result.outcome),
         "detail": result.detail,
         "http_status": result.http_status,
+        "response": result.response,
         "reference": result.reference,
     }
     output(shown, as_json)

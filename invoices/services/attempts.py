@@ -12,9 +12,9 @@ from core.db import database
 from core.ids import new_id
 from core.leases import holder_name
 from core.pump import Message
-from invoices.channels import Envelope
+from invoices.channels import Draft, Envelope
 from invoices.models import Attempt, Delivery, Document, Invoice
-from invoices.services import suppressions
+from invoices.services import letters, suppressions
 from invoices.services.changes import Move, apply, lock_invoices
 from invoices.services.claims import WAITING
 from status.models import Cause, Status
@@ -26,7 +26,13 @@ ATTEMPTS = Attempt.__table__
 
 
 def begin(
-    connection: Connection, provider_id: UUID, message: Message, own: UUID, ids: Sequence[UUID]
+    connection: Connection,
+    provider_id: UUID,
+    message: Message,
+    own: UUID,
+    ids: Sequence[UUID],
+    *,
+    has_letters: bool = False,
 ) -> list[Envelope]:
     """Begin an attempt for each delivery of the provider that still carries the message's token.
 
@@ -34,6 +40,7 @@ def begin(
     it is due again when its lease ends. From then on those that were begun carry `own`. The
     attempts are committed before any byte leaves, so that a crash leaves evidence. A second
     message with the same token finds nothing. What goes to a suppressed address is held first.
+    `has_letters`: each envelope gets what its letter is written from.
     """
     suppressions.hold(connection, message.token, ids)
     now = utcnow()
@@ -57,7 +64,11 @@ def begin(
     attempts = [_attempt_row(row, now) for row in rows]
     database().insert_many(connection, ATTEMPTS, attempts)
     _mark_sending(connection, rows)
-    return [_envelope(row, attempt) for row, attempt in zip(rows, attempts, strict=True)]
+    drafts = letters.drafts(connection, [row.invoice_id for row in rows]) if has_letters else {}
+    return [
+        _envelope(row, attempt, drafts.get(row.invoice_id))
+        for row, attempt in zip(rows, attempts, strict=True)
+    ]
 
 
 def _envelopes(ids: Sequence[UUID]) -> Select[Any]:
@@ -95,7 +106,7 @@ def _attempt_row(row: Row[Any], now: datetime) -> dict[str, Any]:
     }
 
 
-def _envelope(row: Row[Any], attempt: Mapping[str, Any]) -> Envelope:
+def _envelope(row: Row[Any], attempt: Mapping[str, Any], draft: Draft | None) -> Envelope:
     return Envelope(
         delivery_id=row.id,
         attempt_id=attempt["id"],
@@ -104,6 +115,7 @@ def _envelope(row: Row[Any], attempt: Mapping[str, Any]) -> Envelope:
         recipient=row.recipient,
         media_type=row.media_type,
         body=row.body,
+        draft=draft,
     )
 
 

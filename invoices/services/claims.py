@@ -12,6 +12,7 @@ from core import pace
 from core.clock import utcnow
 from core.db import database
 from core.pump import Group, Message
+from invoices import rating
 from invoices.channels import Route
 from invoices.models import Delivery, Provider, ProviderState
 from status.models import Status
@@ -68,7 +69,7 @@ def claim(connection: Connection, limit: int, token: UUID, until: datetime) -> l
     """Take due deliveries for `token` until `until`, a fair share from each provider.
 
     A provider whose breaker has just run out gets one delivery, to see whether it is well again;
-    one that is slow gets no more than its pace allows.
+    one that is slow gets no more than its pace allows, and none gets more than its rate.
     """
     now = utcnow()
     due = _with_due(now, DELIVERIES.c.state.in_(WAITING))
@@ -78,9 +79,12 @@ def claim(connection: Connection, limit: int, token: UUID, until: datetime) -> l
         share = 1 if provider.closed_until else max(1, limit // len(providers))
         mine = DELIVERIES.c.provider_id == provider.id
         share = min(share, pace.room(connection, DELIVERIES, mine, provider.pace, now))
+        rated = rating.room(provider, now)
+        share = share if rated is None else min(share, rated)
         values = {"lease_token": token, "due_at": until}
         ids = _claim_of(connection, provider, share, now, values) if share else []
         if ids:
+            rating.use(connection, provider, len(ids), now)
             groups.append(Group(ids))
     return groups
 

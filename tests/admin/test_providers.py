@@ -11,6 +11,7 @@ from sqlalchemy import Row
 
 from core.db import reading, unit_of_work
 from core.editing import By
+from core.smtp import pool
 from core.web import settings
 from invoices import edits, setup
 from invoices.channels import registry
@@ -19,6 +20,7 @@ from invoices.setup import NewProvider
 from tests.admin.conftest import LogIn, Person
 from tests.admin.looking import complaints
 from tests.support import desk, factories
+from tests.support.mail_server import mail_server
 from tests.support.provider import Faults, Provider
 
 pytestmark = pytest.mark.pages
@@ -227,6 +229,24 @@ def test_a_test_asks_first_and_shows_what_came_back(
         assert outside.requests[0].recipient == "me@x.example"
         assert outside.requests[0].number.startswith("KUVERT-TEST-")
     assert desk.rows(Attempt.__table__) == []
+
+
+def test_a_mail_provider_is_added_and_tested(admin: Person) -> None:
+    with mail_server() as outside:
+        words = {"url": outside.url, "settings": '{"mail_from": "billing@seller.example"}'}
+        admin.post(f"{PAGE}/new/", **given(code="post", channel="smtp", auth_ref="", **words))
+        fields = {"action": "test", "rowid": str(stored("post").id), "confirmed": "yes"}
+
+        admin.post(f"{PAGE}/action/", **fields, to="")
+        nobody = admin.text(PAGE + "/")
+        html = admin.post(f"{PAGE}/action/", **fields, to="me@x.example").get_data(as_text=True)
+        pool.close_all()
+
+    assert "a mail needs an address to go to" in nobody
+    assert "queued as 4711" in html
+    [taken] = outside.taken
+    assert taken.recipients == ("me@x.example",)
+    assert taken.message["Kuvert-Test"] == "1"
 
 
 def test_a_test_without_its_credentials_says_so(operator: Person) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import Manage
+from tests.support.mail_server import mail_server
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +126,24 @@ def test_letters_are_listed_shown_and_previewed(manage: Manage) -> None:
     assert "no invoice with this id" in manage.refusal(
         "letter", "preview", "0190f3a0-0000-7000-8000-000000000000"
     )
+
+
+def test_a_mail_provider_is_added_and_tested(manage: Manage) -> None:
+    at_home = Manage(manage.home, {"KUVERT_ALLOW_PRIVATE_TARGETS": "on"})
+    with mail_server() as outside:
+        made = at_home.json(
+            *("provider", "add", "letters", "--channel", "smtp", "--url", outside.url),
+            *("--setting", "mail_from=billing@seller.example"),
+        )
+        nobody = at_home.refusal("provider", "test", "letters")
+        tested = at_home.json("provider", "test", "letters", "--to", "me@x.example")
+
+    assert made["state"] == "active"
+    assert "a mail needs an address to go to" in nobody
+    assert (tested["outcome"], tested["response"]) == ("accepted", "250 2.0.0 queued as 4711")
+    [taken] = outside.taken
+    message = taken.message
+    assert message["Subject"].startswith("Test of the connection: KUVERT-TEST-")
+    assert b"It is no invoice" in taken.content
+    assert message["Kuvert-Test"] == "1"
+    assert [part.get_content_type() for part in message.iter_attachments()] == ["application/json"]

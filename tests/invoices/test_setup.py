@@ -178,8 +178,8 @@ def test_the_sandbox_is_at_home_unless_told(app: Flask, strict: Settings) -> Non
 
 
 def test_a_channel_that_is_not_there_is_refused(app: Flask, strict: Settings) -> None:
-    with pytest.raises(InputError, match="channel: one of http, sandbox"):
-        add(NewProvider(code="mail", channel="smtp"), strict)
+    with pytest.raises(InputError, match="channel: one of http, smtp, sandbox"):
+        add(NewProvider(code="fax", channel="fax"), strict)
 
 
 def test_a_paused_provider_is_resumed_with_a_clean_sheet(app: Flask) -> None:

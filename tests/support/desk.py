@@ -13,11 +13,12 @@ from core.ids import new_id
 from core.pump import Message
 from invoices import dispatch
 from invoices.channels import Channel
-from invoices.models import Attempt, Delivery, Invoice, Provider
+from invoices.models import Attempt, Delivery, Document, Invoice, Provider
 from invoices.services import claims
 from status.models import StatusEvent
 
 INVOICES = Invoice.__table__
+DOCUMENTS = Document.__table__
 DELIVERIES = Delivery.__table__
 ATTEMPTS = Attempt.__table__
 PROVIDERS = Provider.__table__
