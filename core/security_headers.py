@@ -44,6 +44,14 @@ def csp_nonce() -> str:
     return str(g.csp_nonce)
 
 
+def allow_style_attributes() -> None:
+    """Let the page that is answered show documents with styles in their tags, such as letters.
+
+    A frame with such a document has the policy of the page around it. Nothing runs by this.
+    """
+    g.csp_styles = True
+
+
 def policy(nonce: str) -> str:
     """Return the policy of a page: everything from here, nothing inline without `nonce`."""
     return (
@@ -60,4 +68,5 @@ def _is_https(app: Flask) -> bool:
 def _add(response: Response, headers: Mapping[str, str]) -> None:
     for name, value in headers.items():
         response.headers.setdefault(name, value)
-    response.headers.setdefault("Content-Security-Policy", policy(csp_nonce()))
+    styles = "; style-src-attr 'unsafe-inline'" if g.get("csp_styles") else ""
+    response.headers.setdefault("Content-Security-Policy", policy(csp_nonce()) + styles)

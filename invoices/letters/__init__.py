@@ -10,13 +10,22 @@ from typing import Final
 from core.errors import Finding, InputError
 from invoices.letters import grammar, layout
 from invoices.letters.facts import SAMPLE, SAMPLES, Facts, facts_of
-from invoices.letters.wording import DEFAULT_LANGUAGE, LANGUAGES, isolated, words_of
+from invoices.letters.wording import (
+    DEFAULT_LANGUAGE,
+    LANGUAGES,
+    VARIABLES,
+    isolated,
+    words_of,
+)
 from invoices.refusals import refusal
 
 __all__ = [
+    "BODY_LENGTH",
     "DEFAULT_LANGUAGE",
     "LANGUAGES",
     "SAMPLE",
+    "SUBJECT_LENGTH",
+    "VARIABLES",
     "Facts",
     "Letter",
     "Template",

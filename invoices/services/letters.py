@@ -15,7 +15,7 @@ from core.errors import ConflictError, Finding, InputError, NotFoundError
 from core.ids import new_id
 from invoices import letters
 from invoices.letter_models import LetterTemplate
-from invoices.letters import Letter, Template
+from invoices.letters import Facts, Letter, Template
 from invoices.models import Document, Invoice, Source
 
 TEMPLATES = LetterTemplate.__table__
@@ -45,8 +45,15 @@ class Draft:
         Raises:
             InputError: the template breaks a rule, so that no letter can be written.
         """
-        facts = letters.facts_of(self.invoice, self.source_name, self.document)
-        return letters.write(self.template, facts)
+        return letters.write(self.template, self.facts())
+
+    def facts(self) -> Facts:
+        """Return what the letter may say.
+
+        Raises:
+            InputError: the document cannot be read any more.
+        """
+        return letters.facts_of(self.invoice, self.source_name, self.document)
 
 
 def add_template(connection: Connection, template: Template, source_id: UUID | None = None) -> UUID:
@@ -172,6 +179,24 @@ def draft(connection: Connection, invoice_id: UUID) -> Draft:
     if invoice_id not in found:
         raise NotFoundError("There is no invoice with this id")
     return found[invoice_id]
+
+
+def find_invoice(connection: Connection, wanted: str) -> UUID:
+    """Return the id of the invoice with this id, or of the newest with this number.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    columns = INVOICES.c
+    try:
+        is_wanted = columns.id == UUID(wanted)
+    except ValueError:
+        is_wanted = columns.number == wanted
+    newest = select(columns.id).where(is_wanted).order_by(columns.id.desc()).limit(1)
+    found: UUID | None = connection.scalar(newest)
+    if found is None:
+        raise NotFoundError(f"there is no invoice {wanted[:64]}")
+    return found
 
 
 def asked_language(labels: Mapping[str, str]) -> str | None:

@@ -25,8 +25,9 @@ from core.queues import TaskName
 from core.schedules import edits as schedules
 from core.spreadsheets import FORMULA
 from core.web import settings
+from invoices.letters import Template
 from invoices.models import BulkAct
-from invoices.services import totals
+from invoices.services import letters, totals
 from tests.admin.conftest import Person
 from tests.admin.hostile import plant, signs_of_life
 from tests.support import factories
@@ -58,6 +59,7 @@ def desk_of_all(admin: Person) -> None:
         services.add(connection, "other@example.com", "viewer")
         every_hour = {"task": TaskName.GET_TOTAL_INVOICES, "every_seconds": 3600}
         schedules.add(connection, "ours", every_hour, By("carl"))
+        letters.add_template(connection, Template("Invoice {{ number }}", "Good day"))
     week = totals.Week.before(utcnow() + timedelta(days=7), settings().timezone)
     with unit_of_work() as connection:
         totals.store(connection, week)
