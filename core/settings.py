@@ -128,6 +128,12 @@ class Settings:
         return self.public_url.startswith("https:")
 
     @property
+    def desk_url(self) -> str:
+        """Return where the pages of staff are: at the root of the public host."""
+        parts = urlsplit(self.public_url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @property
     def is_sqlite(self) -> bool:
         """Tell whether the database is a file on this machine."""
         return self.database_url.startswith("sqlite:")

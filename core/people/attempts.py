@@ -50,10 +50,11 @@ _HOST_BITS = 64
 
 
 class Proof(StrEnum):
-    """What somebody proves who they are with."""
+    """What somebody proves who they are with; of a link, asking for one is counted."""
 
     PASSWORD = "password"  # noqa: S105 - the word
     CODE = "code"
+    LINK = "link"
 
 
 @dataclass(frozen=True, slots=True)

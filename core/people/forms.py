@@ -7,7 +7,7 @@ account exists or not, is disabled, or the password is wrong.
 import logging
 import math
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -20,16 +20,18 @@ from flask_login import current_user
 from flask_security import EmailValidateException, MailUtil, PasswordUtil
 from flask_security.forms import (
     EmailValidation,
+    EqualToLocalize,
     IsString,
     IsStringOrInt,
     RequiredLocalize,
     email_required,
     password_required,
+    valid_user_email,
 )
 from wtforms import EmailField, Field, Form, PasswordField, RadioField, StringField
 from wtforms.validators import ValidationError
 
-from core import strict_json
+from core import actor, strict_json
 from core.clock import utcnow
 from core.db import insist
 from core.errors import InputError, KuvertError
@@ -41,8 +43,14 @@ logger = logging.getLogger("kuvert.login")
 _LONGEST_SHOWN = 254
 _SHOWN_AS_SECONDS = 120
 _LONGEST_NOTE = 1000
+_TOO_MANY = {
+    Proof.PASSWORD: "too many failed logins",
+    Proof.CODE: "too many failed logins",
+    Proof.LINK: "too many links asked for",
+}
 _NAME = {"autocomplete": "username"}
 _CURRENT = {"autocomplete": "current-password"}
+_NEW = {"autocomplete": "new-password"}
 _CODE = {"autocomplete": "one-time-code", "inputmode": "numeric"}
 
 
@@ -147,6 +155,53 @@ class ChangePasswordForm(flask_security.ChangePasswordForm):
         return super().validate(**kwargs)
 
 
+class ForgottenForm(flask_security.ForgotPasswordForm):
+    """The address of somebody who has forgotten the password; each time it is asked counts."""
+
+    email = EmailField(
+        _l("Mail address"),
+        [IsString(), email_required, EmailValidation(), valid_user_email],
+        render_kw=_NAME,
+    )
+
+    def validate(self, **kwargs: object) -> bool:
+        """Check the address, unless too many links were asked for."""
+        given = self.email.data or ""
+        if not given:
+            return super().validate(**kwargs)
+        email = identity(given) or given[:_LONGEST_SHOWN]
+        if not _count(self, Proof.LINK, email):
+            return False
+        is_known = super().validate(**kwargs)
+        if is_known:
+            # Flask-Security hashes a password for strangers; so both answers take as long.
+            passwords.hashed(passwords.made())
+        else:
+            _log_refusal("no link for this address", email)
+        return is_known
+
+
+class RecoverForm(flask_security.ResetPasswordForm):
+    """The new password twice, for whoever came by a link."""
+
+    password = PasswordField(
+        _l("New password"), [_at_most, IsString(), password_required], render_kw=_NEW
+    )
+    password_confirm = PasswordField(
+        _l("The new password again"),
+        [IsString(), EqualToLocalize("password", message="RETYPE_PASSWORD_MISMATCH")],
+        render_kw=_NEW,
+    )
+
+    def validate(self, **kwargs: object) -> bool:
+        """Check the new password; the audit names whose it is."""
+        if not super().validate(**kwargs):
+            return False
+        if self.user is not None:
+            actor.act_as(self.user.email, "a link by mail")
+        return True
+
+
 class CodeForm(flask_security.TwoFactorVerifyCodeForm):
     """A code of the authenticator app."""
 
@@ -233,16 +288,26 @@ def _prove(form: flask_security.Form, proof: Proof, email: str, check: Callable[
     """Check who somebody is, unless too many have failed; count and log what fails."""
     address = request.remote_addr or ""
     now = utcnow()
-    wait = insist(lambda connection: attempts.begin(connection, proof, email, address, now))
-    if wait is not None:
-        _log_refusal("too many failed logins", email)
-        after_this_request(partial(_too_soon, wait))
-        form.form_errors.append(_words(wait))
+    if not _count(form, proof, email, now):
         return False
     if check():
         insist(lambda connection: attempts.passed(connection, proof, email, address, now))
         return True
     _log_refusal(f"wrong {proof}", email)
+    return False
+
+
+def _count(
+    form: flask_security.Form, proof: Proof, email: str, now: datetime | None = None
+) -> bool:
+    """Count a try; False, with the words in the form, where there were too many."""
+    address, at = request.remote_addr or "", now or utcnow()
+    wait = insist(lambda connection: attempts.begin(connection, proof, email, address, at))
+    if wait is None:
+        return True
+    _log_refusal(_TOO_MANY[proof], email)
+    after_this_request(partial(_too_soon, wait))
+    form.form_errors.append(_words(proof, wait))
     return False
 
 
@@ -252,8 +317,12 @@ def _too_soon(wait: timedelta, response: Response) -> Response:
     return response
 
 
-def _words(wait: timedelta) -> str:
+def _words(proof: Proof, wait: timedelta) -> str:
     seconds = math.ceil(wait.total_seconds())
+    if proof is Proof.LINK:
+        return str(
+            _("Too many links asked for. Try again in %(seconds)s seconds.", seconds=seconds)
+        )
     if seconds <= _SHOWN_AS_SECONDS:
         return str(_("Too many failed logins. Try again in %(seconds)s seconds.", seconds=seconds))
     minutes = math.ceil(seconds / 60)

@@ -22,7 +22,7 @@ from core.clock import utcnow
 from core.db import db, is_writing, singly, unit_of_work, will_write
 from core.errors import MediaTypeError
 from core.pages import is_without_session
-from core.people import forms, passwords, second_factors, services
+from core.people import forms, mails, passwords, recovery, second_factors, services
 from core.people.models import Passkey, User
 from core.people.roles import Role
 from core.settings import Settings
@@ -68,6 +68,7 @@ def init_app(app: Flask) -> None:
     static_files.init_app(app)
     security = _security()
     security.init_app(app)
+    recovery.init_app(app, security, settings)
     _leave_requests_alone(app, security)
     app.before_request(_begin_page)
     user_authenticated.connect(_renew_session, app)
@@ -105,13 +106,15 @@ def _security() -> Security:
         login_form=forms.LoginForm,
         verify_form=forms.VerifyForm,
         change_password_form=forms.ChangePasswordForm,
+        forgot_password_form=forms.ForgottenForm,
+        reset_password_form=forms.RecoverForm,
         two_factor_verify_code_form=forms.CodeForm,
         two_factor_rescue_form=forms.RescueForm,
         mf_recovery_form=forms.RecoveryForm,
         wan_register_form=forms.PasskeyNameForm,
         wan_register_response_form=forms.NewPasskeyForm,
         wan_signin_response_form=forms.PasskeyForm,
-        mail_util_cls=forms.Addresses,
+        mail_util_cls=mails.Mails,
         password_util_cls=forms.Passwords,
         totp_cls=second_factors.Codes,
         webauthn_util_cls=second_factors.Passkeys,
@@ -152,9 +155,10 @@ def _security_options(settings: Settings) -> dict[str, object]:
         "FRESHNESS": FRESH,
         "FRESHNESS_GRACE_PERIOD": FRESH_GRACE,
         **_password_options(settings),
+        **recovery.options(settings),
         **_second_factor_options(settings),
     }
-    said = {f"MSG_{name}": words for name, words in MESSAGES.items()}
+    said = {f"MSG_{name}": words for name, words in {**MESSAGES, **recovery.MESSAGES}.items()}
     return {f"SECURITY_{name}": value for name, value in {**options, **said}.items()}
 
 

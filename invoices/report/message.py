@@ -15,7 +15,7 @@ def build(figures: Figures, settings: Settings) -> EmailMessage:
     page = rendering.Page(
         figures=figures,
         environment=settings.environment,
-        link=f"{settings.public_url}{PAGE}?week={figures.week.name}",
+        link=f"{settings.desk_url}{PAGE}?week={figures.week.name}",
     )
     message = EmailMessage()
     message["Subject"] = rendering.subject(page)

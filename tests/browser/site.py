@@ -65,10 +65,10 @@ def _states(database: Database, table: Table) -> set[str]:
 
 
 @contextmanager
-def serving(engine: str, folder: Path) -> Iterator[Site]:
+def serving(engine: str, folder: Path, **settings: str) -> Iterator[Site]:
     """Yield a site with something of everything; web has started, its queue is a folder."""
     with new_database(engine, folder) as (url, _):
-        more = {"KUVERT_ENVIRONMENT": "test", "TEST_CALLBACK_SECRET": SECRET}
+        more = {"KUVERT_ENVIRONMENT": "test", "TEST_CALLBACK_SECRET": SECRET, **settings}
         with Installation(folder, url, None, **more) as kuvert:
             own = Site(kuvert, engine)
             kuvert.give(KUVERT_PUBLIC_URL=own.origin)

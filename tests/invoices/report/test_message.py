@@ -140,7 +140,7 @@ def test_nothing_is_fetched_and_nothing_runs(source: SourceWithKey) -> None:
 
     assert re.search(r"<(script|img|link|iframe|object|video|form)|url\(|@import", page) is None
     assert re.findall(r'(?:src|href)="([^"]+)"', page) == [
-        f"{settings().public_url}/admin/report/?week=2026-W46"
+        f"{settings().desk_url}/admin/report/?week=2026-W46"
     ]
 
 
