@@ -1,6 +1,6 @@
 #!/bin/sh
 # Start what the tests talk to on a Debian machine: RabbitMQ, PostgreSQL and MariaDB on their
-# usual loopback ports; and have Chromium, which they drive, Dovecot, of which they start one of
+# usual loopback ports; and have Chromium, which they drive, Dovecot and rsyslog, of which they start
 # their own, and the fonts of PDFs. Installs what is missing. Can be run twice. For tests only: the
 # database users it makes have no password and are reachable from this machine alone.
 set -eu
@@ -58,13 +58,23 @@ chromium() {
 	install chromium
 }
 
+# Debian would start one for the whole machine.
+install_alone() {
+	policy=/usr/sbin/policy-rc.d
+	own_policy=
+	[ -e "$policy" ] || { printf '#!/bin/sh\nexit 101\n' >"$policy"; chmod +x "$policy"; own_policy=1; }
+	install "$1"
+	[ -z "$own_policy" ] || rm "$policy"
+}
+
 dovecot() {
 	[ -x /usr/sbin/dovecot ] && return
-	# Debian would start one for the whole machine.
-	policy=/usr/sbin/policy-rc.d
-	[ -e "$policy" ] || { printf '#!/bin/sh\nexit 101\n' >"$policy"; chmod +x "$policy"; own_policy=1; }
-	install dovecot-imapd
-	[ -z "${own_policy:-}" ] || rm "$policy"
+	install_alone dovecot-imapd
+}
+
+rsyslog() {
+	[ -x /usr/sbin/rsyslogd ] && return
+	install_alone rsyslog
 }
 
 fonts() {
@@ -78,5 +88,6 @@ mariadb
 rabbitmq
 chromium
 dovecot
+rsyslog
 fonts
-say 'RabbitMQ, PostgreSQL and MariaDB are reachable; Chromium, Dovecot and fonts are there'
+say 'RabbitMQ, PostgreSQL and MariaDB are reachable; Chromium, Dovecot, rsyslog and fonts are there'
