@@ -6,7 +6,7 @@ from uuid import UUID
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, or_
 from wtforms.validators import DataRequired
 
 from admin import cells, filters
@@ -18,13 +18,9 @@ from admin.reports import Related
 from admin.view import DeskView
 from callbacks import queries
 from callbacks.models import CallbackKind
-from invoices.models import Delivery, Invoice, Source
+from invoices.models import Source
 from invoices.services import suppressions
 from invoices.suppression_models import Suppression
-from status.models import Status
-
-DELIVERIES = Delivery.__table__
-INVOICES = Invoice.__table__
 
 MAY_DECIDE = Role.APPROVER
 MOST_MAILS = 20
@@ -225,18 +221,7 @@ class Suppressions(DeskView):
 
     def _held(self, connection: Connection, row: Row[Any]) -> Related:
         """Return invoices that wait because of it."""
-        columns = (DELIVERIES.c.invoice_id, DELIVERIES.c.created_at, DELIVERIES.c.reason)
-        statement = (
-            select(*columns, INVOICES.c.number)
-            .join(INVOICES, INVOICES.c.current_delivery_id == DELIVERIES.c.id)
-            .where(
-                INVOICES.c.source_id == row.source_id,
-                DELIVERIES.c.state == Status.HELD,
-                func.lower(DELIVERIES.c.recipient) == row.address,
-            )
-            .order_by(DELIVERIES.c.id)
-            .limit(MOST_HELD)
-        )
+        found = suppressions.held(connection, row.address, row.source_id, MOST_HELD)
         return Related(
             title=_l("Held for this address"),
             heads=(_l("Invoice"), _l("Since"), _l("Reason")),
@@ -246,7 +231,7 @@ class Suppressions(DeskView):
                     cells.moment(one.created_at),
                     one.reason,
                 )
-                for one in connection.execute(statement)
+                for one in found
             ],
             empty=_l("No invoice waits."),
         )

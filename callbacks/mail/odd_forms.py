@@ -7,6 +7,7 @@ transcript of the session.
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from email import message_from_bytes, policy
 
 from flufl.bounce import all_failures
@@ -15,7 +16,7 @@ from callbacks.mail import reasons, reports, words
 from callbacks.mail.addresses import ADDRESS, QUOTED, all_addresses, is_robot, tidy
 from callbacks.mail.opening import Opened
 from callbacks.mail.reasons import Reason
-from callbacks.mail.verdict import Action, Recipient
+from callbacks.mail.verdict import Action, Firmness, Recipient
 
 MOST_LINES = 400
 LONGEST_LINE = 1000
@@ -64,10 +65,19 @@ def recipients_of(opened: Opened, raw: bytes, action: Action) -> list[Recipient]
     """Return whom a bounce without a report speaks of, and why it came; empty for nobody."""
     lines = own_lines(opened.notice)
     found = _addresses(opened, raw, lines)
-    return [
+    failures = [
         reports.failure(address, action, None, _said(address, found, lines))
         for address in found[: reports.MOST_RECIPIENTS]
     ]
+    return [_in_doubt(one, opened.notice) for one in failures]
+
+
+def _in_doubt(one: Recipient, notice: str) -> Recipient:
+    """Return a failure as soft whose "unknown user" may be about the mail."""
+    is_unknown = one.reason == Reason.UNKNOWN_USER and one.verdict is Firmness.HARD
+    if is_unknown and reasons.is_of_unknown_step(one.status, notice):
+        return replace(one, reason=str(Reason.NOT_WANTED), verdict=Firmness.SOFT)
+    return one
 
 
 def own_lines(notice: str) -> list[str]:

@@ -78,6 +78,7 @@ _AFTER_DATA = words.phrases("after_the_text")
 _BEFORE_RCPT = words.phrases("before_the_recipient")
 # Where commands are sent in one go, the answer to RCPT stands behind DATA.
 _PIPELINED = words.phrases("in_one_go")
+_RCPT = re.compile(r"\brcpt\b|\blike (?:the |our )?recipient", re.IGNORECASE)
 _ABOUT_AN_ADDRESS = frozenset({None, Reason.UNKNOWN_USER, Reason.UNKNOWN_HOST})
 _VAGUE = frozenset({None, Reason.SYSTEM, Reason.NETWORK, Reason.EXPIRED})
 _NAMELESS = re.compile(r"\b5\d\d ?:\s*user unknown", re.IGNORECASE)
@@ -120,6 +121,18 @@ def _is_about_the_mail(status: str, said: str) -> bool:
         return False
     is_late = _AFTER_DATA.search(said) and not _PIPELINED.search(said)
     return bool(is_late or _NAMELESS.search(said)) or status.endswith(".2.0")
+
+
+def is_of_unknown_step(recipient_status: str | None, notice: str) -> bool:
+    """Tell whether a notice in words leaves open what the server's "unknown user" was an answer to.
+
+    The answer to RCPT is about the address; one to DATA is about the mail, and some filters give it
+    in the same words. X.1.1 and its like are about the address whenever they come, and where no
+    server is quoted nobody speaks of a session.
+    """
+    if recipient_status is None or recipient_status[1:4] == ".1.":
+        return False
+    return _RCPT.search(notice) is None
 
 
 def _by_status(status: str) -> Reason | None:

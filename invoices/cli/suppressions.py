@@ -6,6 +6,10 @@ import click
 
 from core.cli import json_option, output
 from core.cli_app import application
+from core.visible import visible
+
+MOST_HELD = 50
+"""Invoices that wait, of which a release tells."""
 
 
 @click.group()
@@ -46,7 +50,13 @@ def release(address: str, source: str | None, reason: str) -> None:
         count = suppressions.release(
             connection, address, source, by=command_line_user(), reason=reason
         )
+        source_id = suppressions.source_id(connection, source) if source is not None else None
+        held = suppressions.held(connection, address, source_id, MOST_HELD)
     click.echo(f"{address} may be written to again ({count} released)")
+    if held:
+        click.echo("still held; let each go with manage.py invoice release ID --reason WHY:")
+    for row in held:
+        click.echo(visible(f"  {row.invoice_id}  {row.number}"))
 
 
 @suppression.command()

@@ -310,6 +310,27 @@ def about(connection: Connection, delivery_id: UUID) -> Row[Any] | None:
     return connection.execute(statement).one_or_none()
 
 
+def held(
+    connection: Connection, address: str, source_id: UUID | None, count: int
+) -> list[Row[Any]]:
+    """Return up to `count` invoices that are held and go to an address, of one source or of all.
+
+    Rows have `invoice_id`, `number`, `created_at` and `reason` of their deliveries.
+    """
+    columns = (DELIVERIES.c.invoice_id, DELIVERIES.c.created_at, DELIVERIES.c.reason)
+    statement = (
+        select(*columns, INVOICES.c.number)
+        .join(INVOICES, INVOICES.c.current_delivery_id == DELIVERIES.c.id)
+        .where(
+            DELIVERIES.c.state == Status.HELD,
+            func.lower(DELIVERIES.c.recipient) == _lower(address).strip(),
+        )
+    )
+    if source_id is not None:
+        statement = statement.where(INVOICES.c.source_id == source_id)
+    return list(connection.execute(statement.order_by(DELIVERIES.c.id).limit(count)))
+
+
 def release(
     connection: Connection, address: str, source: str | None, *, by: str, reason: str
 ) -> int:

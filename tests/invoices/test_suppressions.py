@@ -173,6 +173,18 @@ def test_an_address_is_added_at_the_command_line(
     assert (second["address"], second["expires_at"]) == ("other@example.com", None)
 
 
+def test_a_release_tells_of_what_is_still_held(source: SourceWithKey, console: Console) -> None:
+    bounce(sent(source))
+    invoice_id = add_invoice(source)
+    desk.send(FakeChannel())
+
+    done = console("suppression", "release", ADDRESS, "--reason", "mended")
+
+    assert f"  {invoice_id}  " in done.out
+    assert "invoice release ID --reason WHY" in done.out
+    assert desk.status_of(invoice_id) == "held"
+
+
 def test_a_source_that_is_none_is_named(source: SourceWithKey, console: Console) -> None:
     bounce(sent(source))
 

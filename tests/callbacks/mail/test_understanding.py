@@ -193,6 +193,26 @@ def test_a_refusal_before_the_recipient_was_named_is_about_the_sender() -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "verdict"),
+    [
+        ("550 user unknown", "soft"),
+        ("550 5.2.1 user unknown", "soft"),
+        ("550 5.1.1 user unknown", "hard"),
+        ("user unknown", "hard"),
+    ],
+    ids=["reply", "status", "address", "nobody"],
+)
+def test_in_words_a_server_is_believed_where_it_answered_the_recipient(
+    words: str, verdict: str
+) -> None:
+    text = f"A message could not be delivered.\r\n\r\n  a@example.com\r\n    {words}\r\n"
+
+    [one] = understand(odd(text)).recipients
+
+    assert one.verdict == verdict
+
+
+@pytest.mark.parametrize(
     "text",
     [
         (
@@ -201,7 +221,11 @@ def test_a_refusal_before_the_recipient_was_named_is_about_the_sender() -> None:
         ),
         (
             "A message could not be delivered. The following address(es) failed:\r\n\r\n"
-            "  a@example.com\r\n    550 user unknown\r\n"
+            "  a@example.com\r\n    SMTP error after RCPT TO:<a@example.com>: 550 user unknown\r\n"
+        ),
+        (
+            "<a@example.com>:\r\n192.0.2.7 does not like recipient.\r\n"
+            "Remote host said: 550 user unknown\r\n"
         ),
         (
             "There was an error delivering your mail to <a@example.com>.\r\n\r\n"
