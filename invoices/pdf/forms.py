@@ -21,7 +21,8 @@ _LOCALES: Final = {"en": "en_GB", "de": "de_DE"}
 _BREAK: Final = "\u200b"
 # What steers a terminal or turns the direction of what follows; a mark for one place may stay.
 _UNSAFE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-_LONGEST_WORD: Final = 24
+_MOST_MARKS: Final = 6
+_LONGEST_WORD: Final = 28
 LONGEST_FIGURE: Final = 11
 LONGEST_ID: Final = 16
 # Wide characters count double.
@@ -109,9 +110,24 @@ class Forms:
 
 
 def printable(text: str) -> str:
-    """Return `text` so that it can be set: breakable everywhere, and steering nothing."""
-    safe = _UNSAFE.sub(lambda match: visible(match[0]), text)
+    """Return `text` so that it can be set: breakable everywhere, steering and covering nothing."""
+    safe = _UNSAFE.sub(lambda match: visible(match[0]), _unstacked(text))
     return _WORD.sub(lambda match: _softened(match[0], _LONGEST_WORD), safe)
+
+
+def _unstacked(text: str) -> str:
+    """Return `text` with no more marks on a letter than any script needs.
+
+    Hundreds of them would be painted over the lines above and below.
+    """
+    if text.isascii():
+        return text
+    kept, marks = [], 0
+    for character in text:
+        marks = marks + 1 if unicodedata.category(character).startswith("M") else 0
+        if marks <= _MOST_MARKS:
+            kept.append(character)
+    return "".join(kept)
 
 
 def narrow(text: str, longest: int = LONGEST_FIGURE) -> str:

@@ -75,7 +75,7 @@ def adjusting(one: Adjustment, currency: str, forms: Forms) -> tuple[str, str]:
     kind = forms.label("charge" if one.is_charge else "allowance")
     text = f"{kind}: {one.reason}" if one.reason else kind
     percent, base = forms.percent(one.percent), forms.amount(one.base, currency)
-    share = " ".join(filter(None, (percent, base and f"{forms.label('dated')} {base}")))
+    share = " ".join(filter(None, (percent, base and f"{forms.label('share_of')} {base}")))
     amount = one.amount
     if isinstance(amount, Decimal) and not one.is_charge and amount:
         # Unary minus would round to 28 digits.

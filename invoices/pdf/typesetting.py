@@ -61,7 +61,7 @@ def _compile(text: str, moment: datetime, *, lacks_fonts: bool) -> bytes:
         root=_FOLDER,
         package_path=_FOLDER,
         package_cache_path=_FOLDER,
-        font_paths=_fonts(),
+        font_paths=fonts(),
         sys_inputs={"sheet": text, "lacks-fonts": "yes" if lacks_fonts else "no"},
         timestamp=moment,
         pdf_standards=[] if lacks_fonts else _STANDARD,
@@ -79,7 +79,7 @@ def _refusal(error: typst.TypstError) -> KuvertError:
 
 
 @lru_cache(maxsize=1)
-def _fonts() -> typst.Fonts:
+def fonts() -> typst.Fonts:
     """Return the fonts of this machine, looked up once a process."""
     return typst.Fonts()
 

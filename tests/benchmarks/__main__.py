@@ -16,6 +16,7 @@ from tests.benchmarks import (
     work_events,
     work_memory,
     work_outage,
+    work_pdf,
     work_requests,
     work_schedule,
 )
@@ -69,6 +70,7 @@ RUNS: dict[str, Callable[[Stage, Desk], list[Row]]] = {
     "schedule": work_schedule.rows,
     "audit": work_audit.rows,
     "admin": work_admin.rows,
+    "pdf": work_pdf.rows,
 }
 """The parts, in an order in which no part's rows are in the way of the next."""
 

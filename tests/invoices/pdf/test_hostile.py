@@ -9,6 +9,7 @@ import pytest
 import typst
 
 from core.errors import InputError
+from invoices.pdf.forms import printable
 from tests.invoices.json_samples import a_line
 from tests.invoices.pdf.pages import of_xml, printed, squeezed, texts, whole_text
 from tests.invoices.xml_samples import a_ubl, changed
@@ -78,6 +79,11 @@ def test_what_turns_the_direction_of_writing_shows_itself() -> None:
     shown = whole_text(printed(buyer={"name": "Good \u202e 00.1 RUE \u2066 name"}))
 
     assert "Good \\u202e 00.1 RUE \\u2066 name" in shown
+
+
+def test_marks_piled_up_do_not_cover_other_lines() -> None:
+    assert printable("Z" + "\u0300\u0317" * 100 + " Ltd") == "Z" + "\u0300\u0317" * 3 + " Ltd"
+    assert printable("\u05d1\u05bc\u05b0\u05e8") == "\u05d1\u05bc\u05b0\u05e8"
 
 
 @pytest.mark.parametrize("name", ["W" * 300, "x" * 300, "wide and " * 33, "Ω" * 300], ids="abcd")
