@@ -1,6 +1,6 @@
 """What a letter may say of an invoice."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
@@ -100,15 +100,8 @@ _BARE: Final = Facts(
     buyer_name="B",
     source_name="shop",
 )
-_BARE_CREDIT_NOTE: Final = Facts(
-    number="8",
-    issue_date=date(2026, 1, 1),
-    type_code="381",
-    currency="EUR",
-    payable_amount=Decimal("-1.50"),
-    seller_name="A",
-    buyer_name="B",
-    source_name="shop",
+_BARE_CREDIT_NOTE: Final = replace(
+    _BARE, type_code="381", currency="EUR", payable_amount=Decimal("-1.50")
 )
 SAMPLES: Final = (SAMPLE, _BARE, _BARE_CREDIT_NOTE)
 """What a template is tried with before it is kept: all that can be stated, and hardly anything."""

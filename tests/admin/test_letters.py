@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Row
+from sqlalchemy import Row, update
 
 from core.db import reading, unit_of_work
 from core.editing import By
@@ -171,6 +171,18 @@ def test_the_preview_names_every_mistake(approver: Person) -> None:
     assert "Not yet a letter" in page
     assert "1 to 300 characters" in page
     assert "line 1: an attribute (a point after a name) is not part of a letter" in page
+
+
+def test_a_stored_letter_that_cannot_be_written_says_why(approver: Person) -> None:
+    key = add()
+    with unit_of_work() as connection:
+        old = update(letters.TEMPLATES).where(letters.TEMPLATES.c.id == key)
+        connection.execute(old.values(text="{{ gone }}"))
+
+    page = html.unescape(approver.text(f"{PAGE}/details/?id={key}"))
+
+    assert "line 1: there is no 'gone'" in page
+    assert "<iframe" not in page
 
 
 def test_only_pages_with_letters_allow_styles_in_tags(approver: Person) -> None:

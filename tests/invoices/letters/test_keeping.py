@@ -4,6 +4,7 @@ from uuid import UUID
 
 import pytest
 from flask import Flask
+from sqlalchemy import update
 
 from core import audit
 from core.db import reading, unit_of_work
@@ -179,6 +180,22 @@ def test_lines_of_a_browser_are_kept_as_ours(app: Flask) -> None:
         [row] = service.templates(connection)
 
     assert (row.subject, row.text, row.html, row.source) == ("s", "a\nb", None, None)
+
+
+def test_a_template_that_breaks_a_rule_of_today_fails_before_anything_is_sent(
+    source: SourceWithKey,
+) -> None:
+    key = keep("{{ number }}")
+    invoice_id = add_invoice(source)
+    with unit_of_work() as connection:
+        old = update(service.TEMPLATES).where(service.TEMPLATES.c.id == key)
+        connection.execute(old.values(text="{{ gone }}"))
+
+    with reading() as connection:
+        draft = service.draft(connection, invoice_id)
+
+    with pytest.raises(InputError, match="/text: line 1: there is no 'gone'"):
+        draft.write()
 
 
 def test_every_change_is_in_the_audit(source: SourceWithKey) -> None:
