@@ -14,6 +14,7 @@ from tests.benchmarks import (
     work_counts,
     work_dispatch,
     work_events,
+    work_logs,
     work_memory,
     work_outage,
     work_pdf,
@@ -62,6 +63,7 @@ def _requests(scene: Stage, ours: Desk) -> list[Row]:
 RUNS: dict[str, Callable[[Stage, Desk], list[Row]]] = {
     "dispatch": _dispatch,
     "requests": _requests,
+    "logs": work_logs.rows,
     "counts": work_counts.rows,
     "outage": work_outage.rows,
     "memory": work_memory.rows,
