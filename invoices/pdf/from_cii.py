@@ -24,7 +24,7 @@ from invoices.pdf.paper import (
     TaxPart,
     Totals,
 )
-from invoices.pdf.parts import Part, once
+from invoices.pdf.parts import Part, by_currency, once
 
 _NAMESPACES: Final = cii.NAMESPACES | {
     "qdt": "urn:un:unece:uncefact:data:standard:QualifiedDataType:100"
@@ -252,15 +252,14 @@ def _taxes(settled: Part) -> Iterator[TaxPart]:
 def _totals(settled: Part, currency: str) -> Totals:
     total = settled.first("ram:SpecifiedTradeSettlementHeaderMonetarySummation")
     taxes = total.all("ram:TaxTotalAmount")
-    own = [part for part in taxes if part.get("currencyID") in {"", currency}]
-    other = [part for part in taxes if part.get("currencyID") not in {"", currency}]
+    own, other = by_currency(taxes, currency)
     return Totals(
         lines=total.figure("ram:LineTotalAmount"),
         allowances=total.figure("ram:AllowanceTotalAmount"),
         charges=total.figure("ram:ChargeTotalAmount"),
         tax_exclusive=total.figure("ram:TaxBasisTotalAmount"),
-        tax=own[0].own_figure() if own else None,
-        tax_in_tax_currency=other[0].own_figure() if other else None,
+        tax=own.own_figure(),
+        tax_in_tax_currency=other.own_figure(),
         tax_inclusive=total.figure("ram:GrandTotalAmount"),
         prepaid=total.figure("ram:TotalPrepaidAmount"),
         rounding=total.figure("ram:RoundingAmount"),

@@ -21,7 +21,7 @@ from invoices.pdf.paper import (
     TaxPart,
     Totals,
 )
-from invoices.pdf.parts import Part, once
+from invoices.pdf.parts import Part, by_currency, once
 
 _SEPA: Final = "SEPA"  # the scheme of BT-90, which stands among the identifiers of a party
 # UNTDID 1001: what an additional document is when it is no supporting document (BG-24).
@@ -247,15 +247,14 @@ def _taxes(whole: Part) -> Iterator[TaxPart]:
 def _totals(whole: Part, currency: str) -> Totals:
     total = whole.first("cac:LegalMonetaryTotal")
     taxes = whole.all("cac:TaxTotal/cbc:TaxAmount")
-    own = [part for part in taxes if part.get("currencyID") in {"", currency}]
-    other = [part for part in taxes if part.get("currencyID") not in {"", currency}]
+    own, other = by_currency(taxes, currency)
     return Totals(
         lines=total.figure("cbc:LineExtensionAmount"),
         allowances=total.figure("cbc:AllowanceTotalAmount"),
         charges=total.figure("cbc:ChargeTotalAmount"),
         tax_exclusive=total.figure("cbc:TaxExclusiveAmount"),
-        tax=own[0].own_figure() if own else None,
-        tax_in_tax_currency=other[0].own_figure() if other else None,
+        tax=own.own_figure(),
+        tax_in_tax_currency=other.own_figure(),
         tax_inclusive=total.figure("cbc:TaxInclusiveAmount"),
         prepaid=total.figure("cbc:PrepaidAmount"),
         rounding=total.figure("cbc:PayableRoundingAmount"),

@@ -1,7 +1,7 @@
 """Take a document apart that intake has accepted: what is missing is empty, not an error."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Final, TypeVar
 
@@ -30,6 +30,11 @@ class Part:
     def whole(cls, root: etree._Element, namespaces: Mapping[str, str]) -> "Part":
         """Return a document as a part; `namespaces` gives the prefixes of the paths."""
         return cls(Reader(root, etree.QName(root).localname, namespaces), root)
+
+    @classmethod
+    def absent(cls) -> "Part":
+        """Return a part that is not there."""
+        return cls(Reader(etree.Element("none"), "", {}), None)
 
     def __bool__(self) -> bool:
         return self._node is not None
@@ -102,3 +107,10 @@ class Part:
         """Return all identifiers at `path` that are not empty."""
         found = ((part.own_text(), part.get("schemeID")) for part in self.all(path))
         return tuple(Identifier(text, scheme) for text, scheme in found if text)
+
+
+def by_currency(parts: Sequence[Part], currency: str) -> tuple[Part, Part]:
+    """Return the first amount in `currency`, stated or not, and the first in another one."""
+    own = [part for part in parts if part.get("currencyID") in {"", currency}]
+    other = [part for part in parts if part not in own]
+    return next(iter(own), Part.absent()), next(iter(other), Part.absent())
