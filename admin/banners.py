@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from flask_babel import gettext as _
 
-from core.db import reading
+from core.db import database, reading
 from core.schedules import queries
 
 
@@ -16,11 +16,14 @@ class Banner:
     text: str
 
 
+LED = "a beat leads"
+LED_SECONDS = 1.0
+"""How long each process believes that a beat leads: far less than one may be silent."""
+
+
 def banners() -> list[Banner]:
     """Return what is wrong now; each costs one indexed row."""
-    with reading() as connection:
-        leader = queries.leader(connection)
-    if leader is None:
+    if not _is_led():
         return [
             Banner(
                 "danger",
@@ -28,3 +31,14 @@ def banners() -> list[Banner]:
             )
         ]
     return []
+
+
+def _is_led() -> bool:
+    """Tell whether a beat leads; that none does is looked up each time, and ends at once."""
+    if database().was(LED):
+        return True
+    with reading() as connection:
+        is_led = queries.leader(connection) is not None
+    if is_led:
+        database().remember(LED, LED_SECONDS)
+    return is_led

@@ -29,15 +29,17 @@ _STEPS = ((60, "seconds"), (3600, "minutes"), (86_400, "hours"), (86_400 * 60, "
 
 def zone() -> ZoneInfo:
     """Return the zone that staff read times in."""
-    found: ZoneInfo = g.get("kuvert_zone") or settings().timezone
-    g.kuvert_zone = found
+    found: ZoneInfo | None = g.get("kuvert_zone")
+    if found is None:
+        found = g.kuvert_zone = settings().timezone
     return found
 
 
 def now() -> datetime:
     """Return the time of this page: one for all its cells."""
-    found: datetime = g.get("kuvert_now") or utcnow()
-    g.kuvert_now = found
+    found: datetime | None = g.get("kuvert_now")
+    if found is None:
+        found = g.kuvert_now = utcnow()
     return found
 
 
@@ -103,10 +105,12 @@ def moment(value: datetime | None) -> Markup:
     if value is None:
         return NOTHING
     local = value.astimezone(zone())
-    form = "%d %b %H:%M" if local.year == now().year else "%d %b %Y %H:%M"
+    # One strftime: each costs as much as the rest of the cell.
+    day, year, clock, whole = f"{local:%d %b|%Y|%H:%M|%Y-%m-%d %H:%M:%S %Z}".split("|")
+    short = f"{day} {clock}" if local.year == now().year else f"{day} {year} {clock}"
     return _html(
-        f'<time datetime="{rfc3339(value)}" title="{local:%Y-%m-%d %H:%M:%S %Z}">'
-        f"{local:{form}} <small>{escape(ago(value))}</small></time>"
+        f'<time datetime="{rfc3339(value)}" title="{whole}">'
+        f"{short} <small>{escape(ago(value))}</small></time>"
     )
 
 
@@ -200,12 +204,17 @@ def link(url: str, words: object) -> Markup:
 
 def plain(value: object) -> Markup | str:
     """Show a value that no formatter was written for."""
+    if type(value) is str:
+        return value or NOTHING
     if value is None or value == "":
         return NOTHING
-    for kind, show in _SHOWN_AS.items():
-        if isinstance(value, kind):
-            return show(value)
-    return str(value)
+    show = _SHOWN_AS.get(type(value)) or _shown_as_kin(value)
+    return show(value)
+
+
+def _shown_as_kin(value: object) -> Callable[[Any], Markup | str]:
+    """Return how a value is shown whose type only inherits from one that is in the table."""
+    return next((show for kind, show in _SHOWN_AS.items() if isinstance(value, kind)), str)
 
 
 def _items(value: Sequence[object]) -> Markup:
@@ -223,6 +232,8 @@ def pairs(value: Mapping[str, object]) -> Markup:
 
 
 _SHOWN_AS: dict[type, Callable[[Any], Markup | str]] = {
+    int: str,
+    Decimal: str,
     bool: lambda value: _("yes") if value else _("no"),
     datetime: moment,
     date: lambda value: _html(f'<span class="date">{value.isoformat()}</span>'),

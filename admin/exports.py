@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from admin.listing import Names, Reference, Wanted, learn_names, name_of
-from core.spreadsheets import harmless, lines
+from core.spreadsheets import harmless_cells, lines
 
 BATCH = 2_000
 Connect = Callable[[], AbstractContextManager[Connection]]
@@ -41,17 +41,22 @@ def csv_of(
     """
     yield lines([list(heads)])
     names: Names = {}
+    places = [wanted.columns.index(name) for name in heads]
+    called = [(place, references[name]) for place, name in enumerate(heads) if name in references]
     for rows in rows_of(wanted, connect):
         with connect() as connection:
             learn_names(connection, references, rows, names)
-        yield lines([[_value(row, name, references, names) for name in heads] for row in rows])
+        yield lines([_cells(row, places, called, names) for row in rows])
 
 
-def _value(row: Row[Any], name: str, references: dict[str, Reference], names: Names) -> object:
-    value = row._mapping[name]
-    if name in references and value is not None:
-        return harmless(name_of(references[name], value, names))
-    return harmless(value)
+def _cells(
+    row: Row[Any], places: Sequence[int], called: Sequence[tuple[int, Reference]], names: Names
+) -> list[object]:
+    values = [row[place] for place in places]
+    for place, reference in called:
+        if values[place] is not None:
+            values[place] = name_of(reference, values[place], names)
+    return harmless_cells(values)
 
 
 def file_name(list_name: str, at: datetime) -> str:

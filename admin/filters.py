@@ -84,6 +84,7 @@ class Refers(Filter):
         super().__init__(name, label)
         self.shown = model.__table__.c[shown]
         self.key = model.__table__.c.id
+        self._all = select(self.key, self.shown).order_by(self.shown).limit(500)
 
     def clause(self, table: Table, given: str) -> ColumnElement[bool]:
         """Match the id."""
@@ -94,8 +95,7 @@ class Refers(Filter):
 
     def options(self, connection: Connection) -> Options:
         """Return all rows of the table, by what they are called."""
-        rows = connection.execute(select(self.key, self.shown).order_by(self.shown).limit(500))
-        return [(str(key), str(shown)) for key, shown in rows]
+        return [(str(key), str(shown)) for key, shown in connection.execute(self._all)]
 
     def names(self, options: Options) -> dict[UUID, str]:
         """Return what the rows are called, out of what can be chosen."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -9,20 +10,27 @@ from flask import g
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Integer,
     Row,
     Select,
     Table,
     Uuid,
+    bindparam,
     func,
     literal,
     or_,
     select,
 )
 
+from core.db import database
+
 LARGEST_COUNT = 10_000
 """Rows are counted, and can be paged through, up to here; beyond it one narrows the list."""
 
 LONGEST_SEARCH = 200
+LARGE_SECONDS = 10.0
+"""How long a table that was larger than LARGEST_COUNT is not counted again."""
+
 COUNT = "kuvert_count"
 """The column of a page that says how many rows there are in all."""
 
@@ -68,18 +76,53 @@ class Wanted:
     ) -> tuple[int, int, list[Row[Any]]]:
         """Return the count, and a page with its number: the last where there is none so far on.
 
-        A page that is there takes one statement with its count.
+        A page that is there takes one statement with its count; a table that was too large to be
+        counted moments ago is not counted again.
         """
         number = min(max(number, 0), (LARGEST_COUNT - 1) // size)
-        counted = self.query().add_columns(self.counting().scalar_subquery().label(COUNT))
-        rows = list(connection.execute(counted.limit(size).offset(number * size)))
-        if rows:
-            return rows[0]._mapping[COUNT], number, rows
-        if number == 0:
-            return 0, 0, []
-        count = self.count(connection)
-        number = max(0, min(count, LARGEST_COUNT) - 1) // size
-        return count, number, self.page(connection, number, size)
+        large = f"{self.table.name} is large"
+        is_large = not self.clauses and database().was(large)
+        asked = {"size": size, "skipped": number * size}
+        rows = list(connection.execute(self._counted(is_counted=not is_large), asked))
+        if is_large and len(rows) == size:
+            count = LARGEST_COUNT + 1
+        elif rows and not is_large:
+            count = rows[0]._mapping[COUNT]
+        else:
+            count = self.count(connection)
+            number = min(number, max(0, min(count, LARGEST_COUNT) - 1) // size)
+            rows = self.page(connection, number, size) if count else []
+        if count > LARGEST_COUNT and not (self.clauses or is_large):
+            database().remember(large, LARGE_SECONDS)
+        return count, number, rows
+
+    def _counted(self, *, is_counted: bool) -> Select[Any]:
+        """Return the statement of a page, with the count where it `is_counted`."""
+        if not self.clauses:
+            return _plain_page(self.table, self.columns, self.order, self.is_down, is_counted)
+        return _page(self, is_counted=is_counted)
+
+
+def _page(wanted: Wanted, *, is_counted: bool) -> Select[Any]:
+    statement = wanted.query()
+    if is_counted:
+        statement = statement.add_columns(wanted.counting().scalar_subquery().label(COUNT))
+    return statement.limit(bindparam("size", type_=Integer)).offset(
+        bindparam("skipped", type_=Integer)
+    )
+
+
+@lru_cache(maxsize=200)
+def _plain_page(
+    table: Table,
+    columns: tuple[str, ...],
+    order: str,
+    is_down: bool,
+    is_counted: bool,
+) -> Select[Any]:
+    """Build the statement of a list that nothing narrows once a process."""
+    wanted = Wanted(table=table, columns=columns, clauses=(), order=order, is_down=is_down)
+    return _page(wanted, is_counted=is_counted)
 
 
 def counted(
@@ -137,9 +180,13 @@ def learn_names(
 ) -> None:
     """Look up what the ids of a page stand for; without `names`, for the time of the request."""
     every = names_here() if names is None else names
+    columns = rows[0]._fields if rows else ()
     for column, reference in references.items():
+        if column not in columns:
+            continue
+        place = columns.index(column)
         known = every.setdefault(reference.table.name, {})
-        asked = {row._mapping[column] for row in rows if column in row._mapping} - {None}
+        asked = {row[place] for row in rows} - {None}
         new = asked - known.keys()
         if new:
             shown = reference.table.c[reference.shown]

@@ -96,7 +96,7 @@ class ListView(TableView):
             is_narrowed=bool(request.args.keys() - {"page", "page_size", "sort", "desc"}),
             bar=chosen,
             list_columns=heads,
-            table_body=table.body(self._cells(heads, has_ticks=bool(many)), rows),
+            table_body=table.body(self._cells(heads, rows, has_ticks=bool(many)), rows),
             many=many,
             **overview,
         )
@@ -110,9 +110,13 @@ class ListView(TableView):
             self._heads_by_language[language] = found
         return self._heads_by_language[language]
 
-    def _cells(self, heads: list[tuple[str, str]], *, has_ticks: bool) -> list[table.Column]:
+    def _cells(
+        self, heads: list[tuple[str, str]], rows: list[Row[Any]], *, has_ticks: bool
+    ) -> list[table.Column]:
         """Return what each row of the list shows."""
-        found = table.shown(self, self.column_formatters, heads)
+        if not rows:
+            return []
+        found = table.shown(self, self.column_formatters, heads, rows[0]._fields)
         if heads and heads[0][0] not in self.references:
             found[0] = table.linked(found[0], self.get_url(".details_view") + "?id=")
         return [table.ticked(_("Tick"), self.called), *found] if has_ticks else found

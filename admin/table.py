@@ -17,11 +17,21 @@ Column = tuple[str, str, Callable[[Row[Any]], Any]]
 
 
 def shown(
-    view: object, formats: Mapping[str, cells.Cell], columns: Sequence[tuple[str, str]]
+    view: object,
+    formats: Mapping[str, cells.Cell],
+    columns: Sequence[tuple[str, str]],
+    names: Sequence[str],
 ) -> list[Column]:
-    """Return the cells of each row; `columns` are names and translated words."""
+    """Return the cells of each row; `columns` are names and translated words.
+
+    Rows have the columns `names`.
+    """
     return [
-        (f'<td data-label="{escape(words)}">', "</td>", _content(view, formats.get(name), name))
+        (
+            f'<td data-label="{escape(words)}">',
+            "</td>",
+            _formatted(view, formats[name], name) if name in formats else _plain(names.index(name)),
+        )
         for name, words in columns
     ]
 
@@ -59,7 +69,10 @@ def body(columns: Sequence[Column], rows: Sequence[Row[Any]]) -> Markup:
     return Markup("".join(lines))  # noqa: S704 - each part was escaped
 
 
-def _content(view: object, form: cells.Cell | None, name: str) -> Callable[[Row[Any]], Any]:
-    if form is None:
-        return lambda row: cells.plain(row._mapping[name])
+def _formatted(view: object, form: cells.Cell, name: str) -> Callable[[Row[Any]], Any]:
     return lambda row: form(view, None, row, name)
+
+
+def _plain(place: int) -> Callable[[Row[Any]], Any]:
+    """Take the value by its place: by its name it costs a mapping for each cell."""
+    return lambda row: cells.plain(row[place])

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from importlib import import_module
+from time import monotonic
 from typing import Any, ClassVar, NoReturn, Self, cast
 from uuid import UUID
 
@@ -81,6 +82,7 @@ class Database:
         self.url = self._complete(_parse(url))
         self.engine = self._make_engine()
         self._single = self._make_single()
+        self._until: dict[str, float] = {}
         self.prepare(self.engine)
 
     # ---- connections -------------------------------------------------------------------------
@@ -104,6 +106,7 @@ class Database:
 
     def close(self) -> None:
         """Close all pooled connections."""
+        self._until.clear()
         self.engine.dispose()
         self._single.dispose()
 
@@ -123,6 +126,16 @@ class Database:
     def engine_options(self) -> dict[str, Any]:
         """Return the arguments of `create_engine` for this engine."""
         return {}
+
+    # ---- what was so a moment ago -----------------------------------------------------------
+
+    def was(self, fact: str) -> bool:
+        """Tell whether `fact` was found so lately that this process need not look again."""
+        return self._until.get(fact, 0.0) > monotonic()
+
+    def remember(self, fact: str, seconds: float) -> None:
+        """Take `fact` to be so for some seconds, without looking."""
+        self._until[fact] = monotonic() + seconds
 
     # ---- time --------------------------------------------------------------------------------
 
