@@ -250,11 +250,6 @@ def test_f16_an_export_takes_no_more_memory_than_a_batch(admin: Person) -> None:
     assert peak_of_an_export(admin, exports.BATCH * 2 + 1) < 60
 
 
-@pytest.mark.storm
-def test_f16_a_million_rows_are_exported_in_less_than_200_mb(admin: Person) -> None:
-    assert peak_of_an_export(admin, million.MILLION) < 200
-
-
 def test_f17_no_export_has_a_column_for_secrets(admin: Person, source: SourceWithKey) -> None:
     """That no value of one is on any page either is in test_secrets.py."""
     for view in tables():

@@ -2,9 +2,10 @@
 
 import pytest
 
-from core import heartbeats
+from core import heartbeats, leases
 from core.clock import utcnow
 from core.db import unit_of_work
+from core.schedules.lead import BEAT_LEASE, LEASE_LENGTH
 from tests.admin.conftest import Person
 from tests.support import factories
 
@@ -54,3 +55,12 @@ def test_the_history_of_an_invoice_is_told_in_words(
 
     assert "Taken in from" in html
     assert "Delivery through sandbox to deliver@sandbox.example" in html
+
+
+def test_once_a_beat_leads_no_page_says_that_none_does(viewer: Person) -> None:
+    assert "No beat is running" in viewer.text("/admin/invoice/")
+    with unit_of_work() as connection:
+        leases.take(connection, BEAT_LEASE, LEASE_LENGTH)
+
+    assert "No beat is running" not in viewer.text("/admin/invoice/")
+    assert "No beat is running" not in viewer.text("/admin/invoice/")

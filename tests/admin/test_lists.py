@@ -5,9 +5,13 @@ import io
 
 import pytest
 from flask import Flask
+from sqlalchemy import delete
 
+from admin import listing
+from callbacks.models import Callback
+from core.db import database, reading, unit_of_work
 from tests.admin.conftest import Person
-from tests.support import factories
+from tests.support import factories, million
 
 pytestmark = pytest.mark.pages
 
@@ -103,3 +107,24 @@ def test_a_viewer_may_look_and_nothing_else(viewer: Person) -> None:
     assert viewer.post("/admin/source/new/", name="x").status_code == 403
     assert viewer.post("/admin/invoice/action/", action="cancel", rowid="x").status_code == 403
     assert viewer.post("/admin/invoice/ajax/update/").status_code == 404
+
+
+def test_a_table_that_was_large_is_counted_again_when_a_page_is_short(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "LARGEST_COUNT", 30)
+    million.fill(database(), 400)
+    table = Callback.__table__
+    wanted = listing.Wanted(table=table, columns=("id",), clauses=())
+    with reading() as connection:
+        before = wanted.counted_page(connection, 0, 10)
+        again = wanted.counted_page(connection, 1, 10)
+    newest = before[2][0].id
+    with unit_of_work() as connection:
+        connection.execute(delete(table).where(table.c.id < newest))
+
+    with reading() as connection:
+        after = wanted.counted_page(connection, 2, 10)
+
+    assert (before[0], again[0], again[1]) == (31, 31, 1)
+    assert (after[0], after[1], [row.id for row in after[2]]) == (1, 0, [newest])

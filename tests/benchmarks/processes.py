@@ -14,6 +14,7 @@ START_SECONDS = 30.0
 STOP_SECONDS = 15.0
 _TICK_SECONDS = 0.05
 
+_PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
 _PSS = re.compile(r"^Pss:\s+(\d+) kB", re.MULTILINE)
 
 
@@ -103,6 +104,26 @@ def children(pid: int) -> list[int]:
 def pss_megabytes(pids: Iterable[int]) -> float:
     """Return the largest proportional share of memory among `pids`, in MB."""
     return max(_pss(Path(f"/proc/{pid}/smaps_rollup").read_text("ascii")) for pid in pids)
+
+
+def peak_megabytes(pids: Iterable[int]) -> float:
+    """Return the most that one of `pids` has ever held, in MB."""
+    return max(_peak(Path(f"/proc/{pid}/status").read_text("ascii")) for pid in pids)
+
+
+def _peak(status: str) -> float:
+    found = _PEAK.search(status)
+    if found is None:
+        raise RuntimeError("the kernel does not say how much memory a process has had")
+    return int(found[1]) / 1024
+
+
+def busy_seconds(pids: Iterable[int]) -> float:
+    """Return the seconds that `pids` together have been on a processor."""
+    files = [Path(f"/proc/{pid}/stat").read_text("utf-8") for pid in pids]
+    # After the name in brackets; proc(5) counts utime and stime as fields 14 and 15.
+    ticks = sum(int(ticks) for text in files for ticks in text.rpartition(")")[2].split()[11:13])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _pss(rollup: str) -> float:

@@ -18,6 +18,10 @@ class Visitor:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_PATIENCE_SECONDS)
         self._cookies: dict[str, str] = {}
 
+    def close(self) -> None:
+        """Leave."""
+        self._connection.close()
+
     def log_in(self, email: str, password: str) -> None:
         """Fill in the form of `/login`.
 

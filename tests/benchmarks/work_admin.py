@@ -9,8 +9,6 @@ Time on the clock is also time that other work takes from both; beside it stands
 of the web process alone, without that of the database.
 """
 
-import os
-import re
 import subprocess
 import sys
 import time
@@ -18,7 +16,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 
 from sqlalchemy import insert
 
@@ -29,7 +26,14 @@ from core.people import services
 from core.people.roles import Role
 from core.schedules.lead import BEAT_LEASE
 from tests.benchmarks.kuvert import Desk
-from tests.benchmarks.processes import ROOT, Process, children, free_port
+from tests.benchmarks.processes import (
+    ROOT,
+    Process,
+    busy_seconds,
+    children,
+    free_port,
+    peak_megabytes,
+)
 from tests.benchmarks.report import Goal, Row, at_most
 from tests.benchmarks.rounds import in_turns
 from tests.benchmarks.stage import POSTGRES, POSTGRES_USER, Stage, new_database
@@ -54,8 +58,6 @@ PAGES = (
     ("search for a number", OURS + SEARCH, SEARCHABLE + SEARCH, 1.0, FEWER_ROUNDS),
 )
 """What is asked of both, which part of the other's time ours may take, and how often."""
-
-_PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
 
 Place = Callable[[Stage], AbstractContextManager[str]]
 
@@ -92,9 +94,12 @@ def _measured(engine: str, place: Place, stage: Stage) -> Iterator[Row]:
             sides = partial(ours.get, path), partial(other.get, other_path)
             for side in sides:
                 side()
-            before = [_busy(process), _busy(plain)]
+            before = [busy_seconds(children(process.pid)), busy_seconds(children(plain.pid))]
             yield _faster(f"{what} {name}", in_turns(*sides, rounds=rounds), goal)
-            spent = [(_busy(process) - before[0]), (_busy(plain) - before[1])]
+            spent = [
+                (busy_seconds(children(process.pid)) - before[0]),
+                (busy_seconds(children(plain.pid)) - before[1]),
+            ]
             each = [1000 * seconds / rounds for seconds in spent]
             yield _faster(f"{what} {name}, processor time of the web process", each, None)
         yield from _export(what, ours, process, million.MILLION)
@@ -170,19 +175,10 @@ def _export(what: str, ours: Visitor, process: Process, expected: int) -> Iterat
     seconds = time.perf_counter() - began
     if lines <= expected:
         raise RuntimeError(f"the export has {lines:,} lines for {expected:,} invoices")
-    yield at_most(f"{what} export, memory of the web process", _peak(process), EXPORT_MB, "MB")
+    yield at_most(
+        f"{what} export, memory of the web process",
+        peak_megabytes(children(process.pid)),
+        EXPORT_MB,
+        "MB",
+    )
     yield at_most(f"{what} export, until its last row", seconds, EXPORT_SECONDS, "s")
-
-
-def _busy(process: Process) -> float:
-    """Return the seconds that the children of the process have been on a processor."""
-    files = [Path(f"/proc/{child}/stat").read_text("utf-8") for child in children(process.pid)]
-    # After the name in brackets; proc(5) counts utime and stime as fields 14 and 15.
-    ticks = sum(int(ticks) for text in files for ticks in text.rpartition(")")[2].split()[11:13])
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
-def _peak(process: Process) -> float:
-    """Return the most that a child of the process has ever held, in MB."""
-    files = [Path(f"/proc/{child}/status").read_text("ascii") for child in children(process.pid)]
-    return max(int(found[1]) / 1024 for text in files if (found := _PEAK.search(text)))
