@@ -51,9 +51,22 @@ def clause(connection: Connection, words: str) -> ColumnElement[bool]:
     key = _id_of(wanted)
     if key is not None:
         return INVOICES.c.id == key
-    if len(wanted) >= SHORTEST and database().has_index(connection, INDEX):
+    if _has_index(connection, wanted):
         return INVOICES.c.id.in_(_anywhere(wanted))
     return INVOICES.c.id.in_(_bounded(wanted))
+
+
+def is_bounded(connection: Connection, words: str) -> bool:
+    """Tell whether a part of a word is looked for among the newest invoices, and there are more."""
+    wanted = words.replace("\0", "").strip()
+    if _id_of(wanted) is not None or _has_index(connection, wanted):
+        return False
+    one_more = select(INVOICES.c.id).order_by(INVOICES.c.id.desc()).offset(NEWEST).limit(1)
+    return connection.scalar(one_more) is not None
+
+
+def _has_index(connection: Connection, wanted: str) -> bool:
+    return len(wanted) >= SHORTEST and database().has_index(connection, INDEX)
 
 
 def _anywhere(wanted: str) -> Select[Any]:

@@ -226,6 +226,13 @@ class Invoices(DeskView):
         if not words.strip():
             return []
         with reading() as connection:
+            if searching.is_bounded(connection, words):
+                self._template_args["search_note"] = _(
+                    "Found are numbers and external ids that begin like this, and any part of"
+                    " a number, an external id or a buyer's name among the newest %(count)s"
+                    " invoices.",
+                    count=f"{searching.NEWEST:,}",
+                )
             return [searching.clause(connection, words)]
 
     def about(self, connection: Connection, row: Row[Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from sqlalchemy import delete
 from admin import listing
 from callbacks.models import Callback
 from core.db import database, reading, unit_of_work
+from invoices import searching
 from tests.admin.conftest import Person
 from tests.support import factories, million
 
@@ -128,3 +129,18 @@ def test_a_table_that_was_large_is_counted_again_when_a_page_is_short(
 
     assert (before[0], again[0], again[1]) == (31, 31, 1)
     assert (after[0], after[1], [row.id for row in after[2]]) == (1, 0, [newest])
+
+
+@pytest.mark.one_database
+def test_a_search_that_does_not_look_everywhere_says_so(
+    admin: Person, source: factories.SourceWithKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    factories.add_invoice(source, number="A-1")
+    factories.add_invoice(source, number="A-2")
+    said = "among the newest 1 invoices"
+    assert said not in admin.text("/admin/invoice/?search=A-")
+
+    monkeypatch.setattr(searching, "NEWEST", 1)
+
+    assert said in admin.text("/admin/invoice/?search=A-")
+    assert said not in admin.text("/admin/invoice/")
