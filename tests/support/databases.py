@@ -5,8 +5,19 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, inspect, text
+from sqlalchemy import (
+    Connection,
+    Engine,
+    MetaData,
+    Table,
+    create_engine,
+    insert,
+    inspect,
+    select,
+    text,
+)
 from sqlalchemy.exc import OperationalError
 
 from core import migrations
@@ -35,7 +46,7 @@ def new_database(engine: str, folder: Path) -> Iterator[tuple[str, Wipe]]:
     _require(admin, name)
     _run(admin, f"CREATE DATABASE {own}")
     url = f"{server}/{own}"
-    inside = create_engine(url, isolation_level="AUTOCOMMIT")
+    inside = create_engine(url)
     try:
         _migrate(url)
         yield url, _wiper(engine, inside)
@@ -80,7 +91,10 @@ def _new_file(folder: Path) -> tuple[str, Wipe]:
 
 
 def _wiper(engine: str, own: Engine) -> Wipe:
-    """A server: rows go, append-only or not; only the owner of the database can do this."""
+    """A server: rows go, append-only or not; only the owner of the database can do this.
+
+    What the migrations have entered comes back, as in the file of SQLite.
+    """
     tables = [name for name in inspect(own).get_table_names() if name != "alembic_version"]
     begin, end = {
         "postgresql": (
@@ -90,24 +104,40 @@ def _wiper(engine: str, own: Engine) -> Wipe:
         "mysql": ("SET foreign_key_checks = 0", "SET foreign_key_checks = 1"),
     }[engine]
     guarded = _guarded(own) if engine == "mysql" else frozenset()
+    entered = _entered(own, tables)
 
     def wipe() -> None:
-        with own.connect() as connection:
+        with own.begin() as connection:
             connection.execute(text(begin))
             for table in _filled(connection, tables):
                 verb = "TRUNCATE TABLE" if table in guarded else "DELETE FROM"
                 connection.execute(text(f"{verb} {table}"))
+            for reflected, rows in entered:
+                connection.execute(insert(reflected), rows)
             connection.execute(text(end))
 
     return wipe
 
 
+def _entered(own: Engine, tables: list[str]) -> list[tuple[Table, list[dict[str, Any]]]]:
+    """Return the rows that the migrations have entered, such as the built-in schedules."""
+    with own.connect() as connection:
+        reflected = [
+            Table(name, MetaData(), autoload_with=connection, resolve_fks=False)
+            for name in _filled(connection, tables)
+        ]
+        return [
+            (table, [dict(row) for row in connection.execute(select(table)).mappings()])
+            for table in reflected
+        ]
+
+
 def _guarded(own: Engine) -> frozenset[str]:
     """Return MySQL's append-only tables: only TRUNCATE, which is slow, passes their triggers."""
     columns = "SELECT DISTINCT event_object_table FROM information_schema.triggers"
+    of_deletes = "trigger_schema = DATABASE() AND event_manipulation = 'DELETE'"
     with own.connect() as connection:
-        found = connection.scalars(text(f"{columns} WHERE trigger_schema = DATABASE()"))
-        return frozenset(found)
+        return frozenset(connection.scalars(text(f"{columns} WHERE {of_deletes}")))
 
 
 def _filled(connection: Connection, tables: list[str]) -> list[str]:
