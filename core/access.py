@@ -31,6 +31,11 @@ class Caller:
     scopes: frozenset[str]
     key_prefix: str
 
+    @property
+    def name(self) -> str:
+        """Return what histories and the audit call it; a source may have several keys."""
+        return f"source {self.source_name}, key {self.key_prefix}"
+
 
 def register(authenticate: Authenticate) -> None:
     """Have `authenticate` turn keys into callers; it raises `refused()` for one it does not take.
@@ -68,7 +73,7 @@ def caller(scope: str | None = None) -> Caller:
     g.caller = found
     settings: Settings = current_app.extensions["kuvert_settings"]
     rates.meter.take(found.key_prefix, settings.api_calls_per_minute)
-    actor.act_as(f"source {found.source_name}")
+    actor.act_as(found.name)
     if scope is not None and found.scopes and scope not in found.scopes:
         raise ForbiddenError(f"This key lacks the scope {scope}")
     return found

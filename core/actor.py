@@ -15,7 +15,7 @@ LONGEST_REASON = 500
 
 
 class Who(NamedTuple):
-    """Who acts (`ann@example.com`, `source erp`, `task tasks.sendInvoice`, `beat`), and why."""
+    """Who acts and why: `ann@example.com`, `source erp, key 4f1c…`, `task tasks.X`, `beat`."""
 
     name: str
     reason: str | None = None

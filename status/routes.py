@@ -218,7 +218,7 @@ def _locked(connection: Connection, source: Caller, subscription_id: str) -> Row
 
 
 def _by(source: Caller) -> By:
-    return By(f"key {source.key_prefix}")
+    return By(source.name)
 
 
 def _shown(source_id: UUID, subscription_id: UUID, **more: str) -> Response:

@@ -22,7 +22,7 @@ SCOPE = "invoices:write"
 def _order(source: Caller, reason: str) -> Order:
     return Order(
         reason=reason,
-        actor=f"key {source.key_prefix}",
+        actor=source.name,
         cause=Cause.API,
         source_id=source.source_id,
         check_version=check_version,

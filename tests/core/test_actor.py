@@ -19,19 +19,23 @@ from tests.support.factories import SourceWithKey
 HOOK = {"url": "http://127.0.0.1:9/hook"}
 
 
-def test_a_request_acts_as_its_source(api: FlaskClient) -> None:
+def _prefix(key: str) -> str:
+    return key.split("_")[2]
+
+
+def test_a_request_acts_as_its_source(api: FlaskClient, api_key: str) -> None:
     done = api.post("/api/v1/subscriptions", json=HOOK, headers={"X-Request-ID": "abc-1"})
 
     assert done.status_code == 201, done.text
     [entry] = entries(kind="subscriptions")
-    assert (entry.actor, entry.request_id) == ("source erp", "abc-1")
+    assert (entry.actor, entry.request_id) == (f"source erp, key {_prefix(api_key)}", "abc-1")
 
 
 def test_nobody_is_taken_for_who_asked_before(app: Flask, source: SourceWithKey) -> None:
     """Threads of a server serve one request after another."""
     client = FlaskClient(app, app.response_class)
     client.get("/api/v1/invoices", headers=source.headers)
-    assert actor.current() == "source erp"
+    assert actor.current() == f"source erp, key {_prefix(source.key)}"
 
     client.get("/healthz")
 

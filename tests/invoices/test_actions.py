@@ -275,7 +275,8 @@ def test_an_action_answers_with_where_the_invoice_stands(
 
     body = answered.get_json()
     assert (answered.status_code, body["status"], body["sequence"]) == (200, "held", 2)
-    assert desk.history_of(invoice_id)[-1].actor.startswith("key ")
+    key = source.key.split("_")[2]
+    assert desk.history_of(invoice_id)[-1].actor == f"source erp, key {key}"
 
 
 def test_a_state_that_forbids_it_is_named_in_a_409(source: SourceWithKey, api: FlaskClient) -> None:
