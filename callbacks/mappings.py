@@ -43,14 +43,7 @@ def add_mapping(connection: Connection, provider_id: UUID, word: str, status: st
     """
     _check_status(status)
     word = _checked_word(word)
-    row = {
-        "id": new_id(),
-        "provider_id": provider_id,
-        "provider_status": word,
-        "status": str(status),
-        "hits": 0,
-        "version": 1,
-    }
+    row = _new_row(provider_id, word, status)
     if not database().insert_new(connection, MAPPINGS, [row]):
         message = f"'{word}' has a meaning already; change that one"
         raise ConflictError(message, findings=[Finding("/word", "unique", message)])
@@ -101,9 +94,20 @@ def map_status(
 
 
 def map_usual_words(connection: Connection, provider_id: UUID) -> None:
-    """Give a new provider the usual words."""
-    for word, status in USUAL_WORDS.items():
-        add_mapping(connection, provider_id, word, status)
+    """Give a new provider the usual words; nothing can wait for them yet."""
+    rows = [_new_row(provider_id, word, status) for word, status in USUAL_WORDS.items()]
+    database().insert_many(connection, MAPPINGS, rows)
+
+
+def _new_row(provider_id: UUID, word: str, status: str) -> dict[str, object]:
+    return {
+        "id": new_id(),
+        "provider_id": provider_id,
+        "provider_status": word,
+        "status": str(status),
+        "hits": 0,
+        "version": 1,
+    }
 
 
 def find(connection: Connection, provider_id: UUID, word: str) -> Row[Any]:
