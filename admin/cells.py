@@ -162,6 +162,9 @@ ODD = frozenset(
         "draining",
         "skipped",
         "suppressed",
+        "misconfigured",
+        "temporary",
+        "lost",
     }
 )
 BUSY = frozenset({"sending", "sent", "retry_wait", "waiting", "pending", "claimed", "running"})
