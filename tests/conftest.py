@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
@@ -17,6 +18,7 @@ from core import actor
 from core import settings as settings_module
 from core.app import create_app
 from core.db import database, db
+from core.people import passwords
 from tests.support import extras, factories
 from tests.support.console import Console
 from tests.support.databases import ENGINES, Wipe, new_database
@@ -67,6 +69,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         settings_module.current.cache_clear()
         yield folder
     settings_module.current.cache_clear()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """Hash passwords with the lowest cost: most tests log somebody in, and test something else."""
+    cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_hasher", lambda: cheap)
+        yield
 
 
 @pytest.fixture(scope="session")
