@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 
 from core.people.roles import Role
 from invoices.models import Delivery, Invoice
+from tests.browser.dialogs import ask, confirm, finish
 from tests.browser.looks import assert_accessible
 from tests.browser.site import Site
 from tests.browser.windows import Windows
@@ -49,14 +50,6 @@ def show(page: Page, number: str) -> None:
     page.keyboard.press("Enter")
     page.get_by_role("link", name=number, exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_contain_text(number)
-
-
-def ask(page: Page, act: str) -> Locator:
-    """Press the button of an act by keyboard and return the dialog that comes."""
-    page.get_by_role("button", name=act, exact=True).press("Enter")
-    dialog = page.get_by_role("dialog")
-    expect(dialog).to_be_visible()
-    return dialog
 
 
 def status(page: Page) -> Locator:
@@ -132,18 +125,16 @@ def test_what_would_reach_somebody_twice_needs_a_second_tick_and_an_approver(
 ) -> None:
     number = take(site, "delivered")
     show(page, number)
-    dialog = ask(page, "Send again")
-    dialog.get_by_label("Reason").fill("they lost it")
-    dialog.get_by_role("button", name="Send again", exact=True).click()
-    page.goto(LIST)
+
+    confirm(page, "Send again", Reason="they lost it")
+
     assert deliveries_of(site, number) == 1
 
     approver = windows.open(Role.APPROVER)
     show(approver, number)
     dialog = ask(approver, "Send again")
-    dialog.get_by_label("Reason").fill("they lost it")
     dialog.get_by_label("somebody gets them twice").check()
-    dialog.get_by_role("button", name="Send again", exact=True).click()
+    finish(dialog, "Send again", Reason="they lost it")
 
     expect(status(approver)).to_have_text("ready")
     assert deliveries_of(site, number) == 2
@@ -158,8 +149,7 @@ def test_several_are_held_at_once(page: Page, site: Site) -> None:
     dialog = ask(page, "Hold")
     for number in numbers:
         expect(dialog).to_contain_text(number)
-    dialog.get_by_label("Reason").fill("month's end")
-    dialog.get_by_role("button", name="Hold", exact=True).click()
+    finish(dialog, "Hold", Reason="month's end")
 
     expect(dialog).to_be_hidden()
     for number in numbers:

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from core.people.roles import Role
+from tests.browser.dialogs import confirm
 from tests.browser.login import log_in
 from tests.browser.looks import Look, assert_accessible
 from tests.browser.site import Site
@@ -111,9 +112,7 @@ def test_a_new_user_logs_in_and_is_out_when_disabled(
 
     page.goto("/admin/user/")
     page.get_by_role("link", name=email).click()
-    page.get_by_role("button", name="Disable").click()
-    page.get_by_role("dialog").get_by_role("button", name="Disable").click()
-    expect(page.get_by_role("dialog")).to_be_hidden()
+    confirm(page, "Disable")
 
     theirs.goto("/admin/invoice/")
     assert theirs.url.startswith(f"{site.origin}/login")

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from core.people.roles import Role
+from tests.browser.dialogs import answer, ask, confirm
 from tests.browser.looks import Look
 from tests.browser.windows import Windows
 
@@ -24,15 +25,6 @@ def desk(windows: Windows) -> Page:
 
 def _press(desk: Page, name: str) -> None:
     desk.get_by_role("button", name=name, exact=True).click()
-
-
-def _confirm(desk: Page, name: str, **fields: str) -> None:
-    """Press an act's button, fill its dialog in and send it."""
-    _press(desk, name)
-    dialog = desk.get_by_role("dialog")
-    for label, text in fields.items():
-        dialog.get_by_label(label).fill(text)
-    dialog.get_by_role("button", name=name, exact=True).click()
 
 
 def _new_source(desk: Page) -> tuple[str, str]:
@@ -72,7 +64,7 @@ def test_a_key_is_added_from_the_page_of_its_source_and_revoked(desk: Page, look
     desk.get_by_role("link", name="Done").click()
     look(desk, "key")
 
-    _confirm(desk, "Revoke")
+    confirm(desk, "Revoke")
 
     expect(desk.locator("main h1")).to_contain_text("revoked")
     expect(desk.get_by_role("link", name="Edit")).to_have_count(0)
@@ -113,12 +105,12 @@ def test_a_provider_is_added_paused_and_resumed(desk: Page, look: Look) -> None:
     desk.get_by_label("Channel").select_option("sandbox")
     _press(desk, "Save")
 
-    _confirm(desk, "Pause", Reason="their maintenance, until Monday")
+    confirm(desk, "Pause", Reason="their maintenance, until Monday")
 
     expect(desk.locator("main h1")).to_contain_text("paused")
     expect(desk.locator("dd", has_text="their maintenance")).to_be_visible()
     look(desk, "provider")
-    _confirm(desk, "Resume")
+    confirm(desk, "Resume")
     expect(desk.locator("main h1")).to_contain_text("active")
 
 
@@ -126,7 +118,7 @@ def test_a_test_shows_in_the_dialog_what_came_back(desk: Page, look: Look) -> No
     desk.goto("/admin/provider/?search=loose")
     desk.get_by_role("link", name="loose-sandbox", exact=True).click()
 
-    _confirm(desk, "Test")
+    answer(ask(desk, "Test"), "Test")
 
     dialog = desk.get_by_role("dialog")
     expect(dialog.get_by_role("heading")).to_contain_text("What loose-sandbox answered")
@@ -152,7 +144,7 @@ def test_a_new_secret_is_shown_in_the_dialog_this_once(desk: Page, look: Look) -
     desk.get_by_role("link", name="https://erp.example/hooks/kuvert").click()
     look(desk, "subscription")
 
-    _confirm(desk, "New secret")
+    answer(ask(desk, "New secret"), "New secret")
 
     secret = desk.get_by_role("dialog").locator(".shown-once code").inner_text()
     look(desk, "subscription-new-secret")
@@ -171,6 +163,6 @@ def test_a_push_shows_its_body_and_its_tries(desk: Page, look: Look) -> None:
     expect(desk.get_by_role("cell", name="202", exact=True)).to_be_visible()
     look(desk, "push")
 
-    _confirm(desk, "Send again")
+    confirm(desk, "Send again")
 
     expect(desk.get_by_role("status").filter(has_text="Done for 1 row")).to_be_visible()
