@@ -309,6 +309,26 @@ def test_a_replay_goes_by_the_rule(sent: Sent, billing: SourceWithKey) -> None:
     assert desk.status_of(other.id) == "undeliverable"
 
 
+def test_a_mail_is_worked_through_again_at_the_command_line(sent: Sent, console: Console) -> None:
+    [early] = take_in(report(FAILED))
+    desk.change(CALLBACKS, body=to(sender_of(sent.delivery_id), report(FAILED)))
+
+    foreseen = console("callback", "replay", early.id, "--dry-run", "--json").json()
+    assert desk.status_of(sent.id) == "sent"
+    assert desk.only(CALLBACKS).state == "unmatched"
+    done = console("callback", "replay", early.id, "--json").json()
+
+    assert (foreseen["state"], foreseen["is_stored"]) == ("applied", False)
+    assert (done["state"], done["is_stored"]) == ("applied", True)
+    assert done["note"] == foreseen["note"]
+    assert desk.status_of(sent.id) == "undeliverable"
+    assert active() == [RECIPIENT]
+    again = console("callback", "replay", early.id, "--json").json()
+    assert again["state"] == "ignored"
+    assert desk.path_of(sent.id).count("undeliverable") == 2
+    assert last_note(sent.id).startswith("ignored (repeated): bounced (hard, 5.1.1)")
+
+
 def test_the_audit_says_who_made_the_rule_and_why(sent: Sent) -> None:
     overrule(bounced(sent), Ruling.SOFT)
 

@@ -8,6 +8,7 @@ import pytest
 
 from callbacks.mail.understanding import understand
 from callbacks.mail.verdict import Action, Kind, Understood
+from tests.support.command import Manage
 from tests.support.console import Console
 from tests.support.mailbox import mail
 
@@ -391,6 +392,17 @@ def test_explain_shows_no_control_characters(console: Console, tmp_path: Path) -
     file.write_bytes(report(block("a@example.com", "failed", "5.1.1", "User unknown \x1b[31m")))
 
     assert "\x1b" not in console("mail", "explain", file).out
+
+
+def test_explain_needs_no_database_and_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "one.eml"
+    file.write_bytes(report(block("a@example.com", "failed", "5.1.1")))
+
+    done = Manage(tmp_path / "home", {})("mail", "explain", str(file), "--json")
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["kind"] == "bounce"
+    assert done.stderr.startswith("rules of staff are left out: cannot use ")
 
 
 def test_explain_of_no_file_is_wrong_use(console: Console, tmp_path: Path) -> None:
