@@ -1,4 +1,4 @@
-"""Connections that are kept between mails: one for each server, in each process.
+"""Connections that are kept between mails, for each server and in each process.
 
 A kept connection may have been closed by the server meanwhile. That shows at the first command
 of the next mail, when nothing of it has left, and it goes over a new one.
@@ -15,6 +15,10 @@ from core.smtp.session import SERVICE_ENDS, Mail, Session
 
 MOST_MAILS = 100
 """Over one connection; servers end those that go on for long."""
+
+MOST_KEPT = 4
+"""Idle connections to one server. A process that sends one mail at a time has one; where workers
+are threads of one process, each may have its own."""
 
 IDLE_SECONDS = 30.0
 """How long an idle connection is kept."""
@@ -84,25 +88,27 @@ class _Pool:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: dict[Server, Session] = {}
+        self._kept: dict[Server, list[Session]] = {}
         self._watches = False
 
     def take(self, server: Server) -> Session | None:
-        """Take the kept connection out; None when there is none that is good."""
+        """Take a kept connection out, the one used last; None when there is none that is good."""
         with self._lock:
-            session = self._kept.pop(server, None)
+            kept = self._kept.get(server)
+            session = kept.pop() if kept else None
         if session is not None and _is_old(session, IDLE_SECONDS):
             session.close()
             return None
         return session
 
     def keep(self, session: Session) -> None:
-        """Keep a connection for the next mail, unless another is kept or it has done its work."""
+        """Keep a connection for the next mail, unless it has done its work or enough are kept."""
         session.idle_since = monotonic()
         with self._lock:
-            is_spare = session.server in self._kept or session.mails >= MOST_MAILS
+            kept = self._kept.setdefault(session.server, [])
+            is_spare = len(kept) >= MOST_KEPT or session.mails >= MOST_MAILS
             if not is_spare:
-                self._kept[session.server] = session
+                kept.append(session)
                 self._watch()
         if is_spare:
             session.close()
@@ -110,9 +116,11 @@ class _Pool:
     def close(self, idle_seconds: float) -> bool:
         """Close what has been idle for so long; return whether anything is still kept."""
         with self._lock:
-            old = [one for one in self._kept.values() if _is_old(one, idle_seconds)]
+            every = [session for kept in self._kept.values() for session in kept]
+            old = [session for session in every if _is_old(session, idle_seconds)]
             for session in old:
-                del self._kept[session.server]
+                self._kept[session.server].remove(session)
+            self._kept = {server: kept for server, kept in self._kept.items() if kept}
             self._watches = bool(self._kept)
         for session in old:
             session.close()
@@ -120,8 +128,9 @@ class _Pool:
 
     def drop(self) -> None:
         """Let go of everything without a word."""
-        for session in self._kept.values():
-            session.drop()
+        for kept in self._kept.values():
+            for session in kept:
+                session.drop()
 
     def _watch(self) -> None:
         """Have idle connections closed in time, by a thread that lives as long as there are any."""

@@ -49,7 +49,7 @@ class SmtpChannel:
 
 
 @dataclass(frozen=True, slots=True)
-class _Mail:
+class Mail:
     """A mail that is ready to go. `lack`: what it should have had and does not."""
 
     content: bytes
@@ -66,14 +66,14 @@ def _sent(way: MailRoute, envelope: Envelope, on_pause: Callable[[], object]) ->
     if envelope.draft is None:
         return _misconfigured("there is nothing to write a letter from")
     try:
-        mail = _written(way, envelope, envelope.draft, envelope.recipient)
+        mail = written(way, envelope, envelope.draft, envelope.recipient)
         answer = smtp.send(way.server, mail.content, mail.sender, [mail.recipient], on_pause)
     except KuvertError as error:
         return _refused(f"no mail can be made of it: {error.detail}")
     return read_answer(answer, mail.message_id, mail.lack)
 
 
-def _written(way: MailRoute, envelope: Envelope, draft: Draft, recipient: str) -> _Mail:
+def written(way: MailRoute, envelope: Envelope, draft: Draft, recipient: str) -> Mail:
     """Write the mail.
 
     Raises:
@@ -84,7 +84,7 @@ def _written(way: MailRoute, envelope: Envelope, draft: Draft, recipient: str) -
     paper, lack = _pdf(way, envelope, draft.template.language)
     files = files_of(envelope, paper)
     message = build(way, envelope, recipient, letter, files, secret_key=key)
-    return _Mail(
+    return Mail(
         content=mailer.as_bytes(message),
         sender=mail_token.envelope_sender(key, envelope.delivery_id, way.bounces_to),
         recipient=recipient,

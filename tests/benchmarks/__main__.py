@@ -20,6 +20,7 @@ from tests.benchmarks import (
     work_pdf,
     work_requests,
     work_schedule,
+    work_smtp,
 )
 from tests.benchmarks.kuvert import Desk, desk
 from tests.benchmarks.report import Row
@@ -62,6 +63,7 @@ def _requests(scene: Stage, ours: Desk) -> list[Row]:
 
 RUNS: dict[str, Callable[[Stage, Desk], list[Row]]] = {
     "dispatch": _dispatch,
+    "smtp": work_smtp.rows,
     "requests": _requests,
     "logs": work_logs.rows,
     "counts": work_counts.rows,

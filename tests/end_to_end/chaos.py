@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import time
+from collections.abc import Sequence
 
 from tests.support.processes import Child, Installation, wait_until
 
@@ -17,17 +18,18 @@ class Chaos:
     `hits` names what was killed; a strike that found nothing to kill is not in it.
     """
 
-    def __init__(self, kuvert: Installation, seed: int) -> None:
+    def __init__(self, kuvert: Installation, seed: int, victims: Sequence[str] = VICTIMS) -> None:
         self.hits: list[str] = []
         self._kuvert = kuvert
         self._dice = random.Random(seed)
-        self._order = self._dice.sample(VICTIMS, len(VICTIMS))
+        self._victims = victims
+        self._order = self._dice.sample(victims, len(victims))
 
     def strike(self, count: int) -> None:
         """Kill until `count` processes were hit; each victim once before any comes again."""
         while len(self.hits) < count:
             time.sleep(self._dice.uniform(0.2, LONGEST_GAP))
-            victim = self._order.pop() if self._order else self._dice.choice(VICTIMS)
+            victim = self._order.pop() if self._order else self._dice.choice(self._victims)
             if self._kill(victim):
                 self.hits.append(victim)
 

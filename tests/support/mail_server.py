@@ -65,13 +65,14 @@ class Taken:
 class Handler:
     """What the server does; `cut_share` of the mails are taken, and the connection is cut.
 
-    `refuses_sender`: a reply to MAIL. `closes`: how many of the next commands MAIL find the
-    connection closed.
+    `seconds`: how long it takes a mail. `refuses_sender`: a reply to MAIL. `closes`: how many of
+    the next commands MAIL find the connection closed.
     """
 
     taken: list[Taken] = field(default_factory=list)
     ledger: Path | None = None
     cut_share: float = 0.0
+    seconds: float = 0.0
     refuses_sender: str | None = None
     closes: int = 0
     connections: set[object] = field(default_factory=set)
@@ -103,9 +104,11 @@ class Handler:
         wish = _wish(envelope.rcpt_tos[0])
         if wish in AFTER_DATA:
             return AFTER_DATA[wish]
+        await asyncio.sleep(self.seconds)
+        is_cut = wish in {"cut", "lose"} or random.random() < self.cut_share
         if wish != "lose":
-            self._take(session, envelope)
-        if wish in {"cut", "lose"} or random.random() < self.cut_share:
+            self._take(session, envelope, is_cut=is_cut)
+        if is_cut:
             _hang_up(server)
         if wish == "silent":
             await asyncio.sleep(60)
@@ -113,7 +116,7 @@ class Handler:
             await asyncio.sleep(1)
         return "250 2.0.0 queued as 4711"
 
-    def _take(self, session: Session, envelope: Envelope) -> None:
+    def _take(self, session: Session, envelope: Envelope, *, is_cut: bool) -> None:
         content = envelope.original_content or b""
         login: object = session.auth_data
         user = login.login.decode() if isinstance(login, LoginPassword) else None
@@ -130,7 +133,7 @@ class Handler:
             self.taken.append(taken)
             return
         dispatch = re.search(rb"(?mi)^Kuvert-Dispatch: *(\S+)", content)
-        line = {"to": taken.recipients[0], "dispatch": dispatch[1].decode() if dispatch else ""}
+        line = {"dispatch": dispatch[1].decode() if dispatch else "", "is_cut": is_cut}
         with self.ledger.open("a") as ledger:
             ledger.write(json.dumps(line) + "\n")
 
@@ -239,9 +242,9 @@ LOGIN: Options = {"authenticator": _authenticate, "auth_required": True, "auth_r
 """Options of a server that wants to know who we are."""
 
 
-def main(port: str, ledger: str, cut_share: str) -> None:
+def main(port: str, ledger: str, cut_share: str, seconds: str) -> None:
     """Serve until the process ends."""
-    handler = Handler(ledger=Path(ledger), cut_share=float(cut_share))
+    handler = Handler(ledger=Path(ledger), cut_share=float(cut_share), seconds=float(seconds))
     loop = asyncio.new_event_loop()
     server = loop.run_until_complete(
         loop.create_server(lambda: SMTP(handler, loop=loop), "127.0.0.1", int(port))
