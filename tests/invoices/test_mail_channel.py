@@ -211,6 +211,22 @@ def test_what_is_no_mail_address_gets_nothing(
     assert server.taken == []
 
 
+def test_nothing_in_an_invoice_becomes_a_header(by_mail: SourceWithKey, server: MailServer) -> None:
+    invoice_to(by_mail)
+    forged = "7\r\nBcc: x@y.example\r\n\r\nPay to me\x85\u2028"
+    desk.change(desk.INVOICES, number=forged, seller_name=forged, buyer_name=forged)
+
+    desk.send(SmtpChannel())
+
+    taken = the_mail(server)
+    message = taken.message
+    assert taken.recipients == ("a@buyer.example",)
+    assert message["Bcc"] is None
+    assert message["Subject"].isprintable()
+    assert all(file.get_filename().isprintable() for file in message.iter_attachments())
+    assert len(message.get_all("Message-ID", [])) == 1
+
+
 def test_a_mail_too_large_for_the_server_is_a_known_failure(
     by_mail: SourceWithKey, server: MailServer
 ) -> None:
