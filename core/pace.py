@@ -84,19 +84,32 @@ def keep(
 
 
 def room(
-    connection: Connection, table: Table, mine: ColumnElement[bool], pace: int, now: datetime
+    connection: Connection,
+    table: Table,
+    mine: ColumnElement[bool],
+    pace: int,
+    now: datetime,
+    *,
+    batch: int = BATCH,
 ) -> int:
     """Return how many more rows of a party may be claimed, besides those under way.
 
-    In whole batches: what a slow batch has done would otherwise come back as one small batch
-    after another, and each of them holds a worker.
+    In whole batches, of the party's size: what a slow batch has done would otherwise come back
+    as one small batch after another, and each of them holds a worker.
     """
     leased = and_(mine, table.c.due_at > now, table.c.lease_token.is_not(None))
-    return below(connection, table, leased, pace) // BATCH * BATCH
+    return below(connection, table, leased, pace, batch=batch) // batch * batch
 
 
-def below(connection: Connection, table: Table, where: ColumnElement[bool], pace: int) -> int:
+def below(
+    connection: Connection,
+    table: Table,
+    where: ColumnElement[bool],
+    pace: int,
+    *,
+    batch: int = BATCH,
+) -> int:
     """Return how many rows that match are missing to what the pace allows."""
-    most = pace * BATCH
+    most = pace * batch
     some = select(table.c.id).where(where).limit(most).subquery()
     return most - (connection.scalar(select(func.count()).select_from(some)) or 0)

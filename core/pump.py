@@ -42,9 +42,13 @@ RUN_SECONDS = 50.0
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Claimed ids that belong together in a message (one provider, one subscription)."""
+    """Claimed ids that belong together in a message (one provider, one subscription).
+
+    `most`: so many in one message, where that is fewer than a batch.
+    """
 
     ids: Sequence[UUID]
+    most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +147,7 @@ def _rounds(pump: Pump, held: leases.Held, celery: Celery, limits: Limits) -> It
 
 def _publish(pump: Pump, celery: Celery, token: UUID, groups: Sequence[Group]) -> int:
     """Publish each group in batches; what could not leave is put back. Returns how many left."""
-    batches = [batch for group in groups for batch in chunks(group.ids, BATCH)]
+    batches = [batch for group in groups for batch in chunks(group.ids, group.most or BATCH)]
     sent = 0
     try:
         with celery.producer_or_acquire() as producer:

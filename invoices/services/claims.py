@@ -11,10 +11,10 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, case, or_, select
 from core import pace
 from core.clock import utcnow
 from core.db import database
-from core.pump import Group, Message
+from core.pump import BATCH, Group, Message
 from invoices import rating
 from invoices.channels import Route
-from invoices.models import Delivery, Provider, ProviderState
+from invoices.models import ChannelName, Delivery, Provider, ProviderState
 from status.models import Status
 
 DELIVERIES = Delivery.__table__
@@ -22,6 +22,15 @@ PROVIDERS = Provider.__table__
 
 WAITING = (str(Status.READY), str(Status.RETRY_WAIT))
 """States in which a delivery may be claimed."""
+
+MAIL_BATCH = 10
+"""Ids in a message for a mail server: mails go one by one, and a quick batch is one of 2 seconds
+(core.pace)."""
+
+
+def most_of(channel: str) -> int | None:
+    """Return how many deliveries of a provider on `channel` go into a message; None: a batch."""
+    return MAIL_BATCH if channel == ChannelName.SMTP else None
 
 
 def is_open(now: datetime) -> ColumnElement[bool]:
@@ -78,14 +87,16 @@ def claim(connection: Connection, limit: int, token: UUID, until: datetime) -> l
     for provider in providers:
         share = 1 if provider.closed_until else max(1, limit // len(providers))
         mine = DELIVERIES.c.provider_id == provider.id
-        share = min(share, pace.room(connection, DELIVERIES, mine, provider.pace, now))
+        most = most_of(provider.channel)
+        room = pace.room(connection, DELIVERIES, mine, provider.pace, now, batch=most or BATCH)
+        share = min(share, room)
         rated = rating.room(provider, now)
         share = share if rated is None else min(share, rated)
         values = {"lease_token": token, "due_at": until}
         ids = _claim_of(connection, provider, share, now, values) if share else []
         if ids:
             rating.use(connection, provider, len(ids), now)
-            groups.append(Group(ids))
+            groups.append(Group(ids, most))
     return groups
 
 
@@ -147,5 +158,6 @@ def provider_of(connection: Connection, message: Message) -> Batch | None:
         columns.provider_id == row.id, columns.due_at > now, columns.state == Status.SENDING
     )
     # What was claimed while it was quick is not begun once it is slow.
-    has_room = pace.below(connection, DELIVERIES, sending, row.pace) > 0
+    size = most_of(row.channel) or BATCH
+    has_room = pace.below(connection, DELIVERIES, sending, row.pace, batch=size) > 0
     return Batch(row.id, Route.of(row), bool(row.may_get_work) and has_room)

@@ -23,7 +23,7 @@ from tests.benchmarks.report import Row
 from tests.benchmarks.rounds import in_turns
 from tests.benchmarks.stage import Stage
 
-MAILS = 600
+MAILS = 300
 RECIPIENT = "deliver@sandbox.example"
 PROVIDERS = Provider.__table__
 

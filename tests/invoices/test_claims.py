@@ -244,3 +244,15 @@ def test_what_was_claimed_while_it_was_quick_waits_once_it_is_slow(
     assert len(begun) == 100
     assert batch is not None
     assert not batch.is_open
+
+
+def test_mails_are_handed_out_a_few_at_a_time(source: SourceWithKey) -> None:
+    for _ in range(35):
+        add_invoice(source)
+    desk.change(desk.PROVIDERS, channel="smtp", pace=3)
+
+    with unit_of_work() as connection:
+        [group] = claims.claim(connection, 1000, new_id(), utcnow() + desk.LEASE)
+
+    assert (len(group.ids), group.most) == (3 * claims.MAIL_BATCH, claims.MAIL_BATCH)
+    assert desk.claim() == []

@@ -223,7 +223,7 @@ def test_nothing_in_an_invoice_becomes_a_header(by_mail: SourceWithKey, server: 
     assert taken.recipients == ("a@buyer.example",)
     assert message["Bcc"] is None
     assert message["Subject"].isprintable()
-    assert all(file.get_filename().isprintable() for file in message.iter_attachments())
+    assert all(str(file.get_filename()).isprintable() for file in message.iter_attachments())
     assert len(message.get_all("Message-ID", [])) == 1
 
 
