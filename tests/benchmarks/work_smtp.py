@@ -1,13 +1,10 @@
-"""Mail: the channel on one connection, and dispatch by all workers, against a bare smtplib loop."""
+"""Mail: the channel, writing and sending over one connection, against a bare smtplib loop."""
 
 import smtplib
 import time
 from collections.abc import Iterator
 from uuid import uuid4
 
-from sqlalchemy import update
-
-from core import pace
 from core.db import unit_of_work
 from core.settings import current
 from invoices import letters, setup
@@ -15,7 +12,7 @@ from invoices.channels import Envelope, Route
 from invoices.channels.smtp import SmtpChannel, written
 from invoices.letters import Letter, Template
 from invoices.mail_route import mail_route
-from invoices.models import Outcome, Provider
+from invoices.models import Outcome
 from tests.benchmarks.documents import document
 from tests.benchmarks.kuvert import Desk
 from tests.benchmarks.processes import free_port
@@ -25,7 +22,6 @@ from tests.benchmarks.stage import Stage
 
 MAILS = 300
 RECIPIENT = "deliver@sandbox.example"
-PROVIDERS = Provider.__table__
 
 
 class _Draft:
@@ -41,10 +37,9 @@ class _Draft:
 class _Sides:
     """The ways to send, each returning mails per second."""
 
-    def __init__(self, desk: Desk, port: int) -> None:
-        self.desk = desk
+    def __init__(self, port: int) -> None:
         self.port = port
-        self.route = _add(desk, port)
+        self.route = _add(port)
 
     def channel(self) -> float:
         began = time.perf_counter()
@@ -52,10 +47,6 @@ class _Sides:
             if result.outcome != Outcome.ACCEPTED:
                 raise RuntimeError(f"the mail server did not accept: {result.detail}")
         return MAILS / (time.perf_counter() - began)
-
-    def dispatch(self) -> float:
-        self.desk.fill("mail", MAILS)
-        return MAILS / self.desk.send_all()
 
     def bare(self) -> float:
         """Send one ready mail over and over on one connection of smtplib."""
@@ -68,24 +59,20 @@ class _Sides:
         return MAILS / (time.perf_counter() - began)
 
 
-def rows(stage: Stage, desk: Desk) -> list[Row]:
+def rows(stage: Stage, _desk: Desk) -> list[Row]:
     """Compare on one mail server, which takes every mail and keeps none."""
     port = free_port()
     arguments = ["-m", "tests.support.mail_server", str(port), "/dev/null", "0", "0"]
     stage.start("mail-server", arguments).wait_for_port(port)
-    stage.start_worker()
-    sides = _Sides(desk, port)
-    for side in (sides.channel, sides.dispatch, sides.bare):
+    sides = _Sides(port)
+    for side in (sides.channel, sides.bare):
         side()
-    channel, dispatch, bare = in_turns(sides.channel, sides.dispatch, sides.bare)
-    against = "smtplib loop"
-    return [
-        Row(name="mails, one connection", ours=channel, other=bare, against=against, goal=0.4),
-        Row(name="dispatch by mail", ours=dispatch, other=bare, against=against, goal=0.3),
-    ]
+    channel, bare = in_turns(sides.channel, sides.bare)
+    name = "mails written and sent, one connection"
+    return [Row(name=name, ours=channel, other=bare, against="smtplib loop", goal=0.4)]
 
 
-def _add(desk: Desk, port: int) -> Route:
+def _add(port: int) -> Route:
     new = setup.NewProvider(
         code="mail",
         channel="smtp",
@@ -94,8 +81,6 @@ def _add(desk: Desk, port: int) -> Route:
     )
     with unit_of_work() as connection:
         setup.add_provider(connection, new, settings=current())
-        desk.sources["mail"] = setup.add_source(connection, "source of mail", "live", "mail")
-        connection.execute(update(PROVIDERS).values(pace=pace.MOST))
         return Route.of(setup.provider(connection, "mail"))
 
 
