@@ -29,6 +29,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "letter": ("invoices.cli.letters:letter", "Look at the mails that carry invoices."),
     "report": ("invoices.cli.reports:report", "Add up what was taken in."),
     "schedule": ("core.cli_schedule_edit:schedule", "See and change when Kuvert does what."),
+    "dispatch": (
+        "invoices.cli.dispatch:dispatch",
+        "Pause and resume all that goes out; see what would.",
+    ),
     "audit": ("core.cli_audit:audit", "See who changed what, and why."),
     "logs": ("core.cli_logs:logs", "Prove the way to Logstash."),
     "task": ("core.cli_task:task", "Send a task by its wire name."),

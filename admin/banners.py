@@ -1,9 +1,10 @@
-"""What stands above every page when something is wrong: no beat leads, a schedule has an alarm."""
+"""What stands above every page when something is wrong: no beat leads, nothing may go out."""
 
 from dataclasses import dataclass
 
 from flask_babel import gettext as _
 
+from core import pauses
 from core.db import database, reading
 from core.schedules import queries
 
@@ -23,14 +24,23 @@ LED_SECONDS = 1.0
 
 def banners() -> list[Banner]:
     """Return what is wrong now; each costs one indexed row."""
+    found = []
     if not _is_led():
-        return [
-            Banner(
-                "danger",
-                _("No beat is running: nothing on the schedule is done. Start it: manage.py beat."),
-            )
-        ]
-    return []
+        text = _("No beat is running: nothing on the schedule is done. Start it: manage.py beat.")
+        found.append(Banner("danger", text))
+    with reading() as connection:
+        lasting = pauses.current(connection)
+    if lasting is not None:
+        found.append(Banner("danger", _paused(lasting)))
+    return found
+
+
+def _paused(lasting: pauses.Pause) -> str:
+    return _(
+        "Dispatch is paused (%(reason)s): nothing is sent until somebody resumes it, under"
+        " Operation or with manage.py dispatch resume.",
+        reason=lasting.reason,
+    )
 
 
 def _is_led() -> bool:

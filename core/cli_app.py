@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import click
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
 from core import actor
@@ -11,6 +12,7 @@ from core.errors import UnavailableError
 from core.logs import set_up
 from core.settings import current
 from core.staff import command_line_user
+from core.visible import visible
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -31,9 +33,31 @@ def application() -> Iterator["Flask"]:
     app = create_app(has_pages=False)
     with app.app_context(), actor.acting(command_line_user()):
         try:
+            _say_paused()
             yield app
         except (OperationalError, ProgrammingError) as error:
             raise UnavailableError(_why(error)) from error
+
+
+def _say_paused() -> None:
+    """Say on stderr that nothing goes out, if that is so: whoever works with Kuvert must know."""
+    from core import pauses
+    from core.db import reading
+
+    try:
+        with reading() as connection:
+            lasting = pauses.current(connection)
+    except (OperationalError, ProgrammingError) as error:
+        # Before the first `db upgrade` there is no table; the command itself says what lacks.
+        if not _is_empty(error):
+            raise
+        return
+    if lasting is not None:
+        click.echo(visible(f"Note: {lasting}"), err=True)
+
+
+def _is_empty(error: DBAPIError) -> bool:
+    return any(words in str(error.orig) for words in _NO_TABLE)
 
 
 def _why(error: DBAPIError) -> str:
@@ -42,5 +66,5 @@ def _why(error: DBAPIError) -> str:
 
     where = database().url.render_as_string(hide_password=True)
     reason = str(error.orig).strip().splitlines()[0]
-    is_empty = any(words in reason for words in _NO_TABLE)
-    return f"cannot use {where}: {reason}" + ("; run manage.py db upgrade" if is_empty else "")
+    remedy = "; run manage.py db upgrade" if _is_empty(error) else ""
+    return f"cannot use {where}: {reason}{remedy}"

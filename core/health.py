@@ -13,6 +13,7 @@ from flask.typing import ResponseReturnValue
 from kombu.exceptions import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 
+from core import pauses
 from core.database import Database
 from core.db import database
 
@@ -41,9 +42,17 @@ def ready() -> ResponseReturnValue:
     states = run(checks_of(current_app.extensions["celery"], database()), LONGEST_SECONDS)
     is_ready = all(state is None for state in states.values())
     parts = {name: _shown(state) for name, state in states.items()}
+    if is_ready and _is_paused():
+        # No reason to take no more invoices: they wait.
+        parts["dispatch"] = {"state": "paused", "detail": "nothing is sent until somebody resumes"}
     answer = jsonify(status="ok" if is_ready else "unavailable", parts=parts)
     answer.headers["Cache-Control"] = "no-store"
     return answer, 200 if is_ready else 503
+
+
+def _is_paused() -> bool:
+    with database().single() as connection:
+        return pauses.is_paused(connection)
 
 
 def run(checks: Mapping[str, Check], seconds: float) -> dict[str, str | None]:

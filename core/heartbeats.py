@@ -16,6 +16,7 @@ from celery import signals
 from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from core import version
 from core.database import Database
 from core.models import Heartbeat
 from core.outages import Outage, outage
@@ -45,13 +46,20 @@ class Alive:
     since: datetime
     seen_at: datetime
     is_alive: bool
+    version: str | None = None
 
 
 def beat(connection: Connection, name: str, queues: Sequence[str], now: datetime) -> None:
     """Say that a worker is alive, and forget those that have long been dead."""
     mine = HEARTBEATS.c.name == name
     if not connection.execute(update(HEARTBEATS).where(mine).values(seen_at=now)).rowcount:
-        row = {"name": name, "queues": list(queues), "since": now, "seen_at": now}
+        row = {
+            "name": name,
+            "queues": list(queues),
+            "since": now,
+            "seen_at": now,
+            "version": version.running(),
+        }
         connection.execute(insert(HEARTBEATS).values(row))
     connection.execute(delete(HEARTBEATS).where(HEARTBEATS.c.seen_at < now - FORGOTTEN_AFTER))
 
@@ -83,6 +91,7 @@ def _alive(row: Row[Any], now: datetime) -> Alive:
         since=row.since,
         seen_at=row.seen_at,
         is_alive=row.seen_at > now - GONE_AFTER,
+        version=row.version,
     )
 
 

@@ -43,7 +43,8 @@ class Base(DeclarativeBase):
 class Heartbeat(Base):
     """A worker that says it is alive: by its name on the wire, since and when last.
 
-    One that stops in order takes its row away; one that was killed leaves it behind.
+    One that stops in order takes its row away; one that was killed leaves it behind. `version` is
+    the Kuvert that it runs, as core.version has it; NULL: one from before that was written.
     """
 
     __tablename__ = "heartbeats"
@@ -52,6 +53,7 @@ class Heartbeat(Base):
     queues: Mapped[list[str]]
     since: Mapped[datetime]
     seen_at: Mapped[datetime]
+    version: Mapped[str | None] = mapped_column(String(60))
 
 
 class Lease(Base):

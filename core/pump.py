@@ -17,7 +17,7 @@ from uuid import UUID
 from celery import Celery
 from sqlalchemy import Connection, Table, and_, update
 
-from core import leases, stopping
+from core import leases, pauses, stopping
 from core.clock import utcnow
 from core.db import database, insist, reading, unit_of_work
 from core.errors import UnavailableError
@@ -57,7 +57,8 @@ class Pump:
 
     `table` has `id`, `due_at` and `lease_token`. `is_due` is one indexed look-up;
     `claim(connection, limit, token, until)` sets `due_at` to `until` and the lease token on due
-    rows and returns them in groups; `before` runs once per run.
+    rows and returns them in groups; `before` runs once per run. `is_outgoing`: its work reaches
+    somebody outside, and stands still while dispatch is paused (core.pauses).
     """
 
     pump: TaskName
@@ -66,6 +67,7 @@ class Pump:
     is_due: Callable[[Connection, datetime], bool]
     claim: Callable[[Connection, int, UUID, datetime], list[Group]]
     before: Callable[[Connection], None] | None = None
+    is_outgoing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +86,25 @@ def limits(settings: Settings) -> Limits:
 
 _pumps: dict[TaskName, Pump] = {}
 _watched: dict[TaskName, Callable[[Connection, datetime], bool]] = {}
+_outgoing: set[TaskName] = set()
 
 
 def register(pump: Pump) -> None:
     """Make `pump` known to beat's watch."""
     _pumps[pump.pump] = pump
-    watch(pump.pump, pump.is_due)
+    watch(pump.pump, pump.is_due, is_outgoing=pump.is_outgoing)
 
 
-def watch(task: TaskName, is_due: Callable[[Connection, datetime], bool]) -> None:
-    """Have beat ring for a task that hands nothing out, but works on due rows by itself."""
+def watch(
+    task: TaskName, is_due: Callable[[Connection, datetime], bool], *, is_outgoing: bool = False
+) -> None:
+    """Have beat ring for a task that hands nothing out, but works on due rows by itself.
+
+    Nobody rings for what is outgoing while dispatch is paused.
+    """
     _watched[task] = is_due
+    if is_outgoing:
+        _outgoing.add(task)
 
 
 def registered() -> list[Pump]:
@@ -109,6 +119,8 @@ def run(pump: Pump, celery: Celery, limits: Limits) -> str:
     since when the first runs. Returns one line for the log.
     """
     with unit_of_work() as connection:
+        if _stands_still(connection, pump):
+            return pauses.PAUSED
         held = leases.take(connection, str(pump.pump), RUN_LEASE)
     if isinstance(held, leases.Busy):
         line = f"already running since {held.since:%Y-%m-%dT%H:%M:%SZ} on {held.holder}"
@@ -137,12 +149,16 @@ def _rounds(pump: Pump, held: leases.Held, celery: Celery, limits: Limits) -> It
             return
         token = new_id()
         with unit_of_work() as connection:
-            if not leases.renew(connection, held, RUN_LEASE):
+            if not leases.renew(connection, held, RUN_LEASE) or _stands_still(connection, pump):
                 return
             groups = pump.claim(connection, min(PAGE, room), token, utcnow() + limits.lease)
         if not groups:
             return
         yield _publish(pump, celery, token, groups)
+
+
+def _stands_still(connection: Connection, pump: Pump) -> bool:
+    return pump.is_outgoing and pauses.is_paused(connection)
 
 
 def _publish(pump: Pump, celery: Celery, token: UUID, groups: Sequence[Group]) -> int:
@@ -193,7 +209,15 @@ class Message:
 def open_message(
     connection: Connection, pump: Pump, token_or_id: str, ids: list[str] | None, lease: timedelta
 ) -> Message | None:
-    """Read a message's arguments; a bare id claims for itself, None when it is not due."""
+    """Read a message's arguments; a bare id claims for itself, None when it is not due.
+
+    While dispatch is paused, what a message of outgoing work holds is put back: it may have waited
+    in the broker since before a restore.
+    """
+    if _stands_still(connection, pump):
+        if ids is not None:
+            put_back(connection, pump.table, UUID(token_or_id), [UUID(item) for item in ids])
+        return None
     if ids is not None:
         return Message(UUID(token_or_id), [UUID(item) for item in ids], lease)
     message = Message(new_id(), [UUID(token_or_id)], lease)
@@ -219,4 +243,9 @@ def chunks(items: Sequence[UUID], size: int) -> Iterator[Sequence[UUID]]:
 def due_pumps(now: datetime) -> list[TaskName]:
     """Return the pumps that have something due; what beat's watch looks at."""
     with reading() as connection:
-        return [task for task, is_due in _watched.items() if is_due(connection, now)]
+        still = _outgoing if pauses.is_paused(connection) else frozenset[TaskName]()
+        return [
+            task
+            for task, is_due in _watched.items()
+            if task not in still and is_due(connection, now)
+        ]

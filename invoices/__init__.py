@@ -17,5 +17,5 @@ def init_app(app: "Flask") -> None:
     access.register(authenticate)
     pump.register(tasks.DELIVERIES)
     pump.register(tasks.BULK_ACTS)
-    pump.watch(TaskName.GET_TOTAL_INVOICES, report_mails.has_due)
+    pump.watch(TaskName.GET_TOTAL_INVOICES, report_mails.has_due, is_outgoing=True)
     app.register_blueprint(routes.bp)

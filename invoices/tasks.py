@@ -2,7 +2,7 @@
 
 from celery import current_app, shared_task
 
-from core import pump
+from core import pauses, pump
 from core.clock import utcnow
 from core.db import unit_of_work
 from core.queues import TaskName
@@ -19,6 +19,7 @@ DELIVERIES = pump.Pump(
     is_due=claims.has_due,
     claim=claims.claim,
     before=outcomes.settle_lost,
+    is_outgoing=True,
 )
 
 
@@ -49,6 +50,7 @@ BULK_ACTS = pump.Pump(
     table=bulk_claims.ACTS,
     is_due=bulk_claims.has_due,
     claim=bulk_claims.claim,
+    is_outgoing=True,
 )
 
 
@@ -71,13 +73,16 @@ def act_in_bulk(token_or_id: str, ids: list[str] | None = None) -> int:
 def get_total_invoices() -> str:
     """Compute and keep the totals of the last full week, and mail them; once is enough.
 
-    Beat also rings for a mail that is due again: then the totals stay as they are.
+    Beat also rings for a mail that is due again: then the totals stay as they are. While dispatch
+    is paused nothing is mailed.
     """
     week = totals.Week.before(utcnow(), current().timezone)
     with unit_of_work() as connection:
         kept = totals.stored(connection, week)
         if not kept or not report_mails.has_due(connection, utcnow()):
             kept = totals.store(connection, week)
+        if pauses.is_paused(connection):
+            return f"{week.name}: {len(kept)} totals; not mailed: {pauses.PAUSED}"
         missing = report_mails.ask_once(connection, week, current())
     said = [f"{week.name}: {len(kept)} totals", missing, *sending.send_due(current())]
     return "; ".join(phrase for phrase in said if phrase)

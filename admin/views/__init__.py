@@ -14,6 +14,7 @@ from admin.views import (
     letters,
     mail_rules,
     mappings,
+    pauses,
     providers,
     pushes,
     report_mails,
@@ -48,6 +49,7 @@ def every_view() -> list[BaseView]:
         mappings.Mappings(_l("Status mappings"), "mapping", delivery),
         mail_rules.MailRules(_l("Mail rules"), "mail_rule", delivery),
         schedules.Schedules(_l("Schedule"), "schedule", operation),
+        pauses.DispatchPauses(_l("Dispatch"), "dispatch_pause", operation),
         users.Users(_l("Users"), "user", staff),
         audit.Audit(_l("Audit"), "audit", staff),
     ]

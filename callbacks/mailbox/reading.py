@@ -13,7 +13,7 @@ from callbacks import services
 from callbacks.mailbox import storing
 from callbacks.mailbox.imap import ImapMailbox
 from callbacks.mailbox.protocol import Address, Folder, Mail, Mailbox
-from core import leases, stopping
+from core import leases, pauses, stopping
 from core.bell import bell
 from core.clock import utcnow
 from core.db import insist, reading, unit_of_work
@@ -89,6 +89,9 @@ def check(
     if url is None:
         return Report(note=NO_MAILBOX)
     with unit_of_work() as connection:
+        # A mail is moved once it is kept: a database that may be thrown away again must not.
+        if pauses.is_paused(connection):
+            return Report(note=f"not read: {pauses.PAUSED}")
         held = leases.take(connection, str(TaskName.CHECK_EMAIL_INBOX), lease)
     if isinstance(held, leases.Busy):
         return Report(note=f"already running since {held.since:%Y-%m-%dT%H:%M:%SZ}")

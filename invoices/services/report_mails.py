@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, and_, select, update
 
-from core import actor, mailer, retries
+from core import actor, mailer, pauses, retries
 from core.bell import ring_after_commit
 from core.clock import utcnow
 from core.db import database
@@ -194,7 +194,9 @@ def has_due(connection: Connection, now: datetime) -> bool:
 
 
 def claim(connection: Connection, mail_id: UUID | None = None) -> Claimed | None:
-    """Take a due mail to send it, this one or any; None when there is none."""
+    """Take a due mail to send it, this one or any; None when there is none, or none may go out."""
+    if pauses.is_paused(connection):
+        return None
     now, token = utcnow(), new_id()
     _settle_lost(connection, now)
     where = and_(MAILS.c.due_at <= now, MAILS.c.state == MailState.WAITING)
@@ -232,6 +234,28 @@ def _settle_lost(connection: Connection, now: datetime) -> None:
         "finished_at": now,
     }
     connection.execute(update(MAILS).where(lost).values(values))
+
+
+def doubt(connection: Connection, until: datetime, settings: Settings) -> None:
+    """Leave to people what may have been mailed before `until`, when the database was restored.
+
+    The report of the last full week too, if the timer may have sent it since the backup.
+    """
+    now = utcnow()
+    values = {
+        "state": str(MailState.UNCLEAR),
+        "detail": "the database was restored; it may have been sent since the backup",
+        "due_at": None,
+        "finished_at": now,
+    }
+    waiting = and_(MAILS.c.state == MailState.WAITING, MAILS.c.created_at <= until)
+    connection.execute(update(MAILS).where(waiting).values(values))
+    week = Week.before(now, settings.timezone)
+    if week.end > until or _missing(settings):
+        return
+    made = _add(connection, week, recipients_of(settings.report_to or ""), f"{week.name} timer")
+    if made is not None:
+        connection.execute(update(MAILS).where(MAILS.c.id == made).values(values))
 
 
 def record(connection: Connection, mail: Claimed, answer: Answer) -> None:

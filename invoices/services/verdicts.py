@@ -97,7 +97,8 @@ def _effect(delivery: Row[Any], verdict: Verdict) -> Effect:
     keep the invoice from ever being sent, and one that was cancelled then stays so. One that was
     cancelled after an attempt may have arrived all the same; what its provider says is the truth.
     """
-    is_unbegun = delivery.attempt_count == 0
+    # One that is unknown without an attempt had its attempt after the backup that was restored.
+    is_unbegun = delivery.attempt_count == 0 and delivery.state != Status.UNKNOWN
     if is_unbegun and delivery.state == Status.CANCELLED:
         return Effect.IGNORED
     if delivery.state == Status.SENDING or is_unbegun:

@@ -18,6 +18,7 @@ MODULES = (
     "invoices.report_models",
     "callbacks.models",
     "core.models",
+    "core.pause_models",
     "core.audit.models",
     "core.schedules.models",
     "core.people.models",
