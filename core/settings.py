@@ -155,6 +155,18 @@ def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
     return {**os.environ, **extra}
 
 
+def notify_address() -> str | None:
+    """Return where systemd listens for words of this process (sd_notify(3)); None without it."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    # `@` stands for the zero byte of an abstract address.
+    return (f"\0{address[1:]}" if address.startswith("@") else address) or None
+
+
+def is_given_sockets() -> bool:
+    """Tell whether systemd has handed this process sockets that listen (sd_listen_fds(3))."""
+    return os.environ.get("LISTEN_PID") == str(os.getpid()) and "LISTEN_FDS" in os.environ
+
+
 class _Reader:
     """Gives settings their values and collects what is wrong, by name."""
 
