@@ -70,7 +70,7 @@ def test_beat_acts_as_beat(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(DatabaseScheduler, "_turn", turn)
     scheduler = object.__new__(DatabaseScheduler)
-    scheduler.app, scheduler._is_blind = app.extensions["celery"], False
+    scheduler.app, scheduler._database.is_away = app.extensions["celery"], False
 
     assert scheduler.tick() == 1.0
     assert seen == ["beat"]
