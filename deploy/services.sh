@@ -41,7 +41,8 @@ mariadb() {
 	reachable 3306 && return
 	install mariadb-server
 	mkdir -p /run/mysqld && chown mysql:mysql /run/mysqld
-	start-stop-daemon --start --oknodo --background --exec /usr/sbin/mariadbd -- --user=mysql
+	start-stop-daemon --start --oknodo --background --exec /usr/sbin/mariadbd -- --user=mysql \
+		--innodb-flush-log-at-trx-commit=2
 	wait_for MariaDB 3306
 	command mariadb -e "ALTER USER root@localhost IDENTIFIED VIA unix_socket OR mysql_native_password USING PASSWORD('')"
 }
