@@ -8,7 +8,7 @@ from celery import Celery, Task, signals
 from flask import Flask
 from kombu.exceptions import OperationalError
 
-from core import actor, folder_queue, heartbeats, logs, notify, task_log
+from core import actor, folder_queue, heartbeats, logs, metrics, notify, task_log
 from core.database import Database
 from core.db import database, db
 from core.queues import QUEUE_OF, queues
@@ -131,6 +131,9 @@ def _connect_signals(app: Flask, settings: Settings) -> None:
     def own_logging(**_: object) -> None:
         logs.set_up(settings)
 
+    def begin_metrics(**_: object) -> None:
+        metrics.begin(settings.home)
+
     def after_fork(**_: object) -> None:
         with app.app_context():
             db.session.remove()
@@ -144,6 +147,8 @@ def _connect_signals(app: Flask, settings: Settings) -> None:
         notify.stopping()
 
     signals.setup_logging.connect(own_logging, weak=False)
+    signals.worker_init.connect(begin_metrics, weak=False)
+    signals.beat_init.connect(begin_metrics, weak=False)
     signals.worker_process_init.connect(after_fork, weak=False)
     # Children of the pool leave without Python's own end.
     signals.worker_process_shutdown.connect(logs.stop, weak=False)

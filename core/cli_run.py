@@ -55,10 +55,11 @@ def _serve_embedded(bind: str) -> None:
     """Serve with waitress until the process is told to stop."""
     import waitress
 
-    from core import lookout
+    from core import lookout, metrics
     from core.app import create_app
 
     set_up(current())
+    metrics.begin(current().home)
     app = create_app()
     lookout.begin(app)
     waitress.serve(app, listen=bind, **embedded_options())
