@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, and_, func, or_, select
 
-from core import counting, heartbeats, pump
+from core import counting, heartbeats, pauses, pump
 from core.clock import utcnow
 from core.metrics.families import Family
 from core.queues import QUEUE_OF
@@ -24,6 +24,11 @@ def read(connection: Connection, now: datetime) -> Iterator[Family]:
         "kuvert_clock_offset_seconds",
         "The database's clock minus this host's.",
         (now - utcnow()).total_seconds(),
+    )
+    yield Family.of(
+        "kuvert_dispatch_paused",
+        "Whether somebody has paused all that goes out.",
+        pauses.is_paused(connection),
     )
     yield from _workers(connection, now)
     yield from _beat(connection)

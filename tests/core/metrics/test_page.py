@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from core import metrics
 from core.app import create_app
+from core.queues import declare_all
 from tests.support.brokers import virtual_host
 from tests.support.console import Console
 from tests.support.environment import make_settings
@@ -147,12 +148,11 @@ def test_a_broker_that_is_away_is_a_number(tmp_path: Path, closed_port: int) -> 
 
 
 def test_rabbitmq_says_what_waits(tmp_path: Path) -> None:
-    from core.celery_app import _declare_queues
-
     with virtual_host() as url:
         app = create_app(make_settings(tmp_path, BROKER_URL=url))
         celery = app.extensions["celery"]
-        _declare_queues(celery)
+        with celery.connection_for_write() as connection:
+            declare_all(connection, celery.conf.task_queues)
         celery.send_task("tasks.sendInvoice", args=("x",))
 
         assert samples(app.test_client().get("/metrics").text)["kuvert_queue_messages jobs"] == 1
