@@ -83,6 +83,14 @@ fonts() {
 	install fonts-droid-fallback
 }
 
+deployment() {
+	install systemd
+	install logrotate
+	install openssl
+	[ -x /usr/sbin/nginx ] || install_alone nginx-light
+	[ -x /usr/bin/supervisord ] || install_alone supervisor
+}
+
 [ "$(id -u)" = 0 ] || { say 'run it as root: it installs and starts programs' >&2; exit 1; }
 postgresql
 mariadb
@@ -91,4 +99,5 @@ chromium
 dovecot
 rsyslog
 fonts
+deployment
 say 'RabbitMQ, PostgreSQL and MariaDB are reachable; Chromium, Dovecot, rsyslog and fonts are there'
