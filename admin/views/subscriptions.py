@@ -9,7 +9,7 @@ from flask_admin.model.base import ViewArgs
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import Connection, Row, select
-from wtforms.validators import DataRequired, InputRequired
+from wtforms.validators import DataRequired
 
 from admin import cells, filters, listing
 from admin.access import Role, by
@@ -57,7 +57,7 @@ class NewSubscriptionForm(_Owner, SubscriptionForm):
 class ReplayForm(ActForm):
     """From when on."""
 
-    since = LocalTimeField(_l("Everything since"), [InputRequired()])
+    since = LocalTimeField(_l("Everything since"), [DataRequired()])
 
 
 def _found(connection: Connection, key: UUID) -> Row[Any]:

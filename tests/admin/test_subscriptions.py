@@ -203,6 +203,8 @@ def test_a_replay_tells_how_many_it_pushes_again(
     assert re.search(r"<dt>Pushed again</dt><dd>2</dd>", html)
     assert len(desk.rows(PUSHES)) == 4
     assert "is no time" in complaints(act(operator, "replay", hook, since="yesterday"))
+    for nothing in ("", " "):
+        assert "required" in complaints(act(operator, "replay", hook, since=nothing))
 
 
 def test_a_new_secret_is_shown_this_once_and_asks_for_the_password(
