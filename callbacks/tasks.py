@@ -19,7 +19,6 @@ CALLBACKS = pump.Pump(
     table=services.CALLBACKS,
     is_due=services.has_due,
     claim=services.claim,
-    oldest=services.oldest,
 )
 
 

@@ -41,8 +41,7 @@ mariadb() {
 	reachable 3306 && return
 	install mariadb-server
 	mkdir -p /run/mysqld && chown mysql:mysql /run/mysqld
-	start-stop-daemon --start --oknodo --background --exec /usr/sbin/mariadbd -- --user=mysql \
-		--innodb-flush-log-at-trx-commit=2
+	start-stop-daemon --start --oknodo --background --exec /usr/sbin/mariadbd -- --user=mysql
 	wait_for MariaDB 3306
 	command mariadb -e "ALTER USER root@localhost IDENTIFIED VIA unix_socket OR mysql_native_password USING PASSWORD('')"
 }
@@ -83,14 +82,6 @@ fonts() {
 	install fonts-droid-fallback
 }
 
-deployment() {
-	install systemd
-	install logrotate
-	install openssl
-	[ -x /usr/sbin/nginx ] || install_alone nginx-light
-	[ -x /usr/bin/supervisord ] || install_alone supervisor
-}
-
 [ "$(id -u)" = 0 ] || { say 'run it as root: it installs and starts programs' >&2; exit 1; }
 postgresql
 mariadb
@@ -99,5 +90,4 @@ chromium
 dovecot
 rsyslog
 fonts
-deployment
 say 'RabbitMQ, PostgreSQL and MariaDB are reachable; Chromium, Dovecot, rsyslog and fonts are there'

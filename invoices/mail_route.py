@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parseaddr
+from uuid import UUID
 
+from core import mail_token
 from core.errors import Finding, InputError
 from core.mail_server import LONGEST_TIMEOUT_SECONDS, Server
 from core.secrets import resolve
 from core.settings import Settings
+from core.smtp import Mailbox
 from invoices import provider_settings
 from invoices.channels import Route
 
@@ -42,7 +45,7 @@ def mail_route(route: Route, settings: Settings) -> MailRoute:
     if not address:
         raise InputError(f"mail_from: {NO_SENDER}")
     wish = given.get("attach_pdf")
-    return MailRoute(
+    route_of_mail = MailRoute(
         server=_signed_in(route, settings),
         mail_from=address,
         sender_name=given.get("sender_name", name),
@@ -50,6 +53,22 @@ def mail_route(route: Route, settings: Settings) -> MailRoute:
         reply_to=given.get("reply_to"),
         wants_pdf=None if wish is None else wish == "yes",
     )
+    _check_senders(route_of_mail)
+    return route_of_mail
+
+
+def _check_senders(way: MailRoute) -> None:
+    """Make sure of what may have changed since the provider was kept: KUVERT_MAIL_FROM.
+
+    Raises:
+        InputError: mails cannot come from there, or bounces and replies not go there.
+    """
+    longest = provider_settings.LONGEST_SENDER_DOMAIN
+    if len(Mailbox.of(way.mail_from).domain) > longest:
+        raise InputError(f"mail_from: at most {longest} characters may stand behind the @")
+    Mailbox.of(mail_token.envelope_sender("", UUID(int=0), way.bounces_to))
+    if way.reply_to:
+        Mailbox.of(way.reply_to)
 
 
 def sender(given: Mapping[str, str], settings: Settings) -> tuple[str, str]:

@@ -21,6 +21,8 @@ SETTING = "most_per_minute"
 LARGEST = 100_000
 AHEAD_SECONDS = 5.0
 _MINUTE_SECONDS = 60.0
+_FARTHEST_SECONDS = _MINUTE_SECONDS + AHEAD_SECONDS
+"""What the slowest rate can have used up ahead; more than that, and a clock was set back."""
 
 
 def of(settings: Mapping[str, str]) -> int | None:
@@ -51,4 +53,5 @@ def use(connection: Connection, provider: Row[Any], count: int, now: datetime) -
 
 
 def _used_until(provider: Row[Any], now: datetime) -> datetime:
-    return max(provider.rated_until or now, now)
+    until: datetime = max(provider.rated_until or now, now)
+    return until if (until - now).total_seconds() <= _FARTHEST_SECONDS else now

@@ -14,7 +14,6 @@ PUSHES = pump.Pump(
     table=pushes.PUSHES,
     is_due=pushes.has_due,
     claim=pushes.claim,
-    oldest=pushes.oldest,
     is_outgoing=True,
 )
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 
 from core.mail_server import Server
-from core.smtp.answers import Answer, SmtpError, Stage
+from core.smtp.answers import Answer, SmtpError, Stage, Verdict
 from core.smtp.session import SERVICE_ENDS, Mail, Session
 
 MOST_MAILS = 100
@@ -57,7 +57,7 @@ def send(
 
 
 def close_all() -> None:
-    """Close what is kept."""
+    """Say goodbye on what is kept; a worker does so when it stops."""
     _pool.close(0.0)
 
 
@@ -80,7 +80,8 @@ def _send(session: Session, mail: Mail, deadline: float, on_pause: OnPause | Non
 
 def _is_stale(answer: Answer) -> bool:
     """Tell whether a kept connection had ended before the mail began."""
-    return answer.stage is Stage.SENDER and answer.code in {None, SERVICE_ENDS}
+    is_cut = answer.verdict is Verdict.TEMPORARY and answer.code in {None, SERVICE_ENDS}
+    return answer.stage is Stage.SENDER and is_cut
 
 
 class _Pool:

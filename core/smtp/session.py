@@ -25,6 +25,8 @@ _TOO_LARGE = 552
 _LOGIN_NEEDED = 530
 _CHALLENGE = 334
 _PERMANENT = 5
+_GO_ON_CLASS = 3
+_SIZE = re.compile(r"[0-9]{1,20}")  # RFC 1870 §3
 _EOL = re.compile(rb"\r\n|\r|\n")
 _NOT_ALLOWED = re.compile(r"\brelay|\bauthenticat|not (?:logged in|authori[sz]ed)", re.IGNORECASE)
 _END = b".\r\n"
@@ -106,6 +108,7 @@ class Session:
         self._wire.on_pause = on_pause
         self._stage = Stage.SENDER
         try:
+            self._hear_out()
             return self._send(mail)
         except WireError as error:
             self._is_usable = False
@@ -194,6 +197,15 @@ class Session:
 
     # One mail
 
+    def _hear_out(self) -> None:
+        """See that no word is left of what was before: it would be taken for the next reply.
+
+        Raises:
+            WireError: there is, which most often is a goodbye to an idle connection.
+        """
+        if self._wire.has_spoken():
+            raise WireError("the server spoke without being asked")
+
     def _send(self, mail: Mail) -> Answer:
         self._check(mail)
         self._must(self._ask(f"MAIL FROM:<{mail.sender}>{self._options(mail)}"))
@@ -220,9 +232,9 @@ class Session:
             raise self._not_taken("it takes no address with letters outside ASCII (SMTPUTF8)")
         if not mail.content.isascii() and "8BITMIME" not in self._can:
             raise self._not_taken("it takes no 8-bit mail (8BITMIME)")
-        limit = self._can.get("SIZE", "").strip()
-        if limit.isdecimal() and 0 < int(limit) < len(mail.content):
-            size = f"{len(mail.content):,} bytes, and it takes {int(limit):,} at most (SIZE)"
+        limit = _size(self._can.get("SIZE", ""))
+        if 0 < limit < len(mail.content):
+            size = f"{len(mail.content):,} bytes, and it takes {limit:,} at most (SIZE)"
             raise self._not_taken(f"the mail has {size}")
 
     def _options(self, mail: Mail) -> str:
@@ -273,16 +285,12 @@ class Session:
         self._wire.deadline = monotonic() + ANSWER_SECONDS
         try:
             self._wire.send(_END)
-            return self._wire.read()
+            reply = self._wire.read()
         except WireError as error:
-            self._is_usable = False
-            raise SmtpError(
-                Answer(
-                    verdict=Verdict.UNKNOWN,
-                    stage=self._stage,
-                    text=f"{self.server.shown}: {error} after the whole mail was sent",
-                )
-            ) from error
+            raise self._unknown(str(error)) from error
+        if reply.code // 100 == _GO_ON_CLASS:
+            raise self._unknown(f"the server said {reply.code}, neither yes nor no,")
+        return reply
 
     # Replies
 
@@ -321,6 +329,11 @@ class Session:
         text = f"{self.server.shown}: {error}"
         return SmtpError(Answer(verdict=Verdict.TEMPORARY, stage=self._stage, text=text))
 
+    def _unknown(self, what: str) -> SmtpError:
+        self._is_usable = False
+        text = f"{self.server.shown}: {what} after the whole mail was sent"
+        return SmtpError(Answer(verdict=Verdict.UNKNOWN, stage=self._stage, text=text))
+
     def _ours(self, why: str) -> SmtpError:
         text = f"{self.server.shown}: {why}"
         return SmtpError(Answer(verdict=Verdict.MISCONFIGURED, stage=self._stage, text=text))
@@ -336,6 +349,11 @@ def _own_name(address: str) -> str:
     if "." in name and name.isascii():
         return name
     return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
+
+
+def _size(text: str) -> int:
+    """Return the most bytes that a server says it takes; 0: it does not say."""
+    return int(text) if _SIZE.fullmatch(text.strip()) else 0
 
 
 def _quoted(content: bytes) -> bytes:

@@ -21,7 +21,8 @@ PAUSE_SECONDS = 0.5
 _MOST_REPLY = 64 * 1024
 _PIECE = 64 * 1024
 _LINE = re.compile(rb"([2-5][0-9]{2})([ -]?)(.*)", re.DOTALL)
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
+"""Controls, ends of lines, and the marks that turn the direction of text around."""
 
 
 class WireError(Exception):
@@ -37,7 +38,7 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """Return the words in one line, not too long and without control characters."""
+        """Return the words in one line, not too long and with nothing that moves other text."""
         return _UNPRINTABLE.sub(" ", " ".join(self.lines)).strip()[:LONGEST_TEXT]
 
     @property
@@ -78,12 +79,14 @@ class Wire:
             WireError: none came in time, or none that can be read.
         """
         lines: list[str] = []
-        size = 0
+        kind, size = b"", 0
         while True:
             line = self._line()
             match = _LINE.fullmatch(line)
-            if match is None:
+            if match is None or kind not in {b"", match[1][:1]}:
+                # Each line of a reply has its code (RFC 5321 §4.2.1): yes and no at once is none.
                 raise WireError("the server's reply cannot be read")
+            kind = match[1][:1]
             size += len(line)
             if size > _MOST_REPLY:
                 raise WireError("the server's reply is too long")

@@ -81,7 +81,8 @@ class Result:
 
     `is_provider_trouble` counts against the provider's breaker; `retry_after` is the provider's
     own wish; `response` its words, for people; `may_have_arrived`: the request began to leave and
-    no answer says what became of it.
+    no answer says what became of it; `is_untried`: the provider was not even asked, so this says
+    nothing of it.
     """
 
     outcome: Outcome
@@ -92,6 +93,7 @@ class Result:
     retry_after: timedelta | None = None
     is_provider_trouble: bool = False
     may_have_arrived: bool = False
+    is_untried: bool = False
 
 
 class Channel(Protocol):

@@ -1,13 +1,14 @@
 """The channel `smtp`: one mail for each invoice, over a connection that is kept between them."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from time import monotonic
 
 from core import mail_token, mailer, smtp
-from core.errors import KuvertError
+from core.errors import InputError, KuvertError
 from core.settings import current
-from core.smtp import Answer, Stage, Verdict
+from core.smtp import Answer, Mailbox, Stage, Verdict
 from invoices import pdf
 from invoices.channels import Draft, Envelope, Result, Route
 from invoices.channels.smtp_message import build, files_of
@@ -25,6 +26,8 @@ OUTCOME_OF = {
     Verdict.MISCONFIGURED: Outcome.MISCONFIGURED,
     Verdict.UNKNOWN: Outcome.UNKNOWN,
 }
+logger = logging.getLogger(__name__)
+
 _ABOUT_THE_MAIL = (Stage.RECIPIENT, Stage.CONTENT)
 """A reply of these stages is about the recipient or the text, not about the server's health."""
 
@@ -66,10 +69,18 @@ def _sent(way: MailRoute, envelope: Envelope, on_pause: Callable[[], object]) ->
     if envelope.draft is None:
         return _misconfigured("there is nothing to write a letter from")
     try:
+        Mailbox.of(envelope.recipient)
+    except InputError as error:
+        return _refused(f"no mail can go there: {error.detail}")
+    try:
         mail = written(way, envelope, envelope.draft, envelope.recipient)
-        answer = smtp.send(way.server, mail.content, mail.sender, [mail.recipient], on_pause)
     except KuvertError as error:
-        return _refused(f"no mail can be made of it: {error.detail}")
+        return _not_made(error.detail)
+    except Exception as error:
+        # Nothing has left: were it raised, the worker would seem lost in the middle of sending.
+        logger.exception("a mail could not be made", extra={"delivery_id": envelope.delivery_id})
+        return _not_made(f"{type(error).__name__}, a fault of Kuvert's that its log tells of")
+    answer = smtp.send(way.server, mail.content, mail.sender, [mail.recipient], on_pause)
     return read_answer(answer, mail.message_id, mail.lack)
 
 
@@ -147,8 +158,14 @@ def _words(answer: Answer, lack: str | None) -> str:
 
 
 def _refused(detail: str) -> Result:
-    """Say that this mail cannot go, however often it is tried; nothing has left."""
-    return Result(outcome=Outcome.REFUSED, detail=detail)
+    """Say that no mail can go to such a recipient; nothing has left."""
+    return Result(outcome=Outcome.REFUSED, detail=detail, is_untried=True)
+
+
+def _not_made(why: str) -> Result:
+    """Say that there is no mail yet: somebody may mend the template until the tries are used up."""
+    detail = f"the mail could not be made: {why}"[:500]
+    return Result(outcome=Outcome.TEMPORARY, detail=detail, is_untried=True)
 
 
 def _misconfigured(detail: str) -> Result:

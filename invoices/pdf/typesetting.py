@@ -7,7 +7,8 @@ carries is that of the invoice.
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -56,17 +57,33 @@ def typeset(sheet: Mapping[str, object], day: object) -> bytes:
 
 
 def _compile(text: str, moment: datetime, *, lacks_fonts: bool) -> bytes:
-    return typst.compile(
-        _TEMPLATE,
-        root=_FOLDER,
-        package_path=_FOLDER,
-        package_cache_path=_FOLDER,
-        font_paths=fonts(),
-        sys_inputs={"sheet": text, "lacks-fonts": "yes" if lacks_fonts else "no"},
-        timestamp=moment,
-        pdf_standards=[] if lacks_fonts else _STANDARD,
-        pdf_tags=_weight(text) <= _HEAVIEST_TAGGED,
-    )
+    with _panics_told():
+        return typst.compile(
+            _TEMPLATE,
+            root=_FOLDER,
+            package_path=_FOLDER,
+            package_cache_path=_FOLDER,
+            font_paths=fonts(),
+            sys_inputs={"sheet": text, "lacks-fonts": "yes" if lacks_fonts else "no"},
+            timestamp=moment,
+            pdf_standards=[] if lacks_fonts else _STANDARD,
+            pdf_tags=_weight(text) <= _HEAVIEST_TAGGED,
+        )
+
+
+@contextmanager
+def _panics_told() -> Iterator[None]:
+    """Make an error of a panic in typst: it is no Exception (pyo3) and would end a whole batch.
+
+    Raises:
+        KuvertError: typst panicked.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise KuvertError(f"typst cannot set this invoice: it panicked: {error}"[:300]) from error
 
 
 def _weight(text: str) -> int:

@@ -146,9 +146,9 @@ def _judge_provider(
 ) -> None:
     """Count failures in a row, open or close the breaker, raise or clear the alarm.
 
-    What was handed back unsent says nothing of the provider.
+    What was handed back unsent, or could not be made, says nothing of the provider.
     """
-    results = [result for result in results if result.outcome != Outcome.HANDED_BACK]
+    results = [result for result in results if not _says_nothing(result)]
     if not results:
         return
     troubles = [result for result in results if result.is_provider_trouble]
@@ -173,6 +173,11 @@ def _judge_provider(
     if broken:
         values["alarm"] = broken[-1].detail[:500]
     connection.execute(update(PROVIDERS).where(columns.id == provider_id).values(values))
+
+
+def _says_nothing(result: Result) -> bool:
+    """Tell whether the provider was not asked."""
+    return result.is_untried or result.outcome == Outcome.HANDED_BACK
 
 
 def settle_lost(connection: Connection) -> None:

@@ -8,8 +8,9 @@ from celery import Celery
 
 from core import depths
 from core.app import create_app
+from core.celery_app import _declare_queues
 from core.errors import UnavailableError
-from core.queues import DEAD_QUEUE, QUEUE_OF, TaskName, declare_all
+from core.queues import DEAD_QUEUE, QUEUE_OF, TaskName
 from tests.support.brokers import virtual_host
 from tests.support.environment import make_settings
 
@@ -42,8 +43,7 @@ def test_a_folder_is_counted(tmp_path: Path) -> None:
 
 
 def test_rabbitmq_is_asked(rabbitmq: Celery) -> None:
-    with rabbitmq.connection_for_write() as connection:
-        declare_all(connection, rabbitmq.conf.task_queues)
+    _declare_queues(rabbitmq)
     for _ in range(2):
         rabbitmq.send_task(str(TaskName.GET_ACTIVE_INVOICES))
         rabbitmq.send_task(str(TaskName.SEND_INVOICE), args=("x",))

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 from flask import Flask
+from sqlalchemy import update
 
 from callbacks.mail import understanding
 from core import mail_token
@@ -13,9 +14,12 @@ from core.db import unit_of_work
 from core.settings import current
 from core.smtp import pool, session
 from invoices import pdf, setup
-from invoices.channels import smtp
+from invoices.channels import Envelope, smtp, smtp_message
 from invoices.channels.smtp import SmtpChannel
+from invoices.letters import Template
 from invoices.models import Outcome
+from invoices.services import letters
+from invoices.services.retries import PLAN
 from invoices.setup import NewProvider
 from tests.support import desk
 from tests.support.factories import SourceWithKey, add_invoice, add_source
@@ -284,7 +288,7 @@ def test_a_pdf_goes_along_where_one_can_be_made(by_mail: SourceWithKey, server: 
     [
         (None, "sent", "accepted, without a PDF, which could not be made"),
         ("no", "sent", "accepted"),
-        ("yes", "undeliverable", "no mail can be made of it"),
+        ("yes", "retry_wait", "the mail could not be made"),
     ],
 )
 def test_a_pdf_that_cannot_be_made_holds_up_only_who_insists(
@@ -300,6 +304,86 @@ def test_a_pdf_that_cannot_be_made_holds_up_only_who_insists(
     assert desk.status_of(invoice_id) == status
     assert desk.history_of(invoice_id)[-1].note.startswith(words)
     assert len(server.taken) == (status == "sent")
+
+
+def subject_of_template(subject: str) -> None:
+    with unit_of_work() as connection:
+        letters.add_template(connection, Template("{{ number }}", "Text."))
+        connection.execute(update(letters.TEMPLATES).values(subject=subject))
+
+
+def test_a_letter_that_cannot_be_made_is_made_once_its_template_is_mended(
+    by_mail: SourceWithKey, server: MailServer
+) -> None:
+    invoice_id = invoice_to(by_mail)
+    subject_of_template("{{ no_such_name }}")
+    desk.change(desk.PROVIDERS, failures=7, alarm="it was down")
+
+    desk.send(SmtpChannel())
+
+    attempt, provider = desk.only(desk.ATTEMPTS), desk.only(desk.PROVIDERS)
+    assert desk.status_of(invoice_id) == "retry_wait"
+    assert "the mail could not be made: " in desk.history_of(invoice_id)[-1].note
+    assert (attempt.outcome, attempt.may_have_arrived) == (Outcome.TEMPORARY, False)
+    # The mail server was not asked, so it is neither worse nor better than before.
+    assert (provider.failures, provider.alarm) == (7, "it was down")
+    assert server.taken == []
+
+    with unit_of_work() as connection:
+        connection.execute(update(letters.TEMPLATES).values(subject="Number {{ number }}"))
+    desk.due()
+    desk.send(SmtpChannel())
+
+    assert desk.status_of(invoice_id) == "sent"
+    assert str(the_mail(server).message["Subject"]).startswith("Number ")
+
+
+def test_a_letter_that_never_can_be_made_fails(by_mail: SourceWithKey) -> None:
+    invoice_id = invoice_to(by_mail)
+    subject_of_template("{{ no_such_name }}")
+
+    for _ in range(len(PLAN) + 1):
+        desk.send(SmtpChannel())
+        desk.due()
+
+    assert desk.status_of(invoice_id) == "failed"
+
+
+def test_a_fault_of_ours_ends_one_mail_and_not_its_batch(
+    by_mail: SourceWithKey, server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = smtp_message.build
+
+    def build(way: object, envelope: Envelope, *given: object, **more: object) -> object:
+        if envelope.number == "bad":
+            raise RecursionError
+        return real(way, envelope, *given, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(smtp, "build", build)
+    bad, good = invoice_to(by_mail, number="bad"), invoice_to(by_mail, number="good")
+
+    desk.send(SmtpChannel())
+
+    assert (desk.status_of(bad), desk.status_of(good)) == ("retry_wait", "sent")
+    assert "RecursionError" in desk.history_of(bad)[-1].note
+
+
+@pytest.mark.parametrize(
+    "sender",
+    ["nobody", "a@" + "x" * 50 + ("." + "y" * 50) * 2 + ".example", "a" * 30 + "@b.example"],
+    ids=["no address", "too long a domain", "no room for a token"],
+)
+def test_a_sender_that_cannot_be_one_holds_and_alarms(
+    by_mail: SourceWithKey, server: MailServer, sender: str
+) -> None:
+    invoice_id = invoice_to(by_mail)
+    desk.change(desk.PROVIDERS, settings={"mail_from": sender})
+
+    desk.send(SmtpChannel())
+
+    assert desk.status_of(invoice_id) == "held"
+    assert desk.only(desk.PROVIDERS).alarm
+    assert server.taken == []
 
 
 def test_a_silent_server_is_waited_for_and_the_claim_is_held_on_to(

@@ -58,6 +58,19 @@ def test_a_rate_below_one_in_the_span_still_lets_one_go(
     assert counts == [1, 0, 1]
 
 
+def test_a_clock_that_was_wrong_for_a_while_stops_nothing(
+    source: SourceWithKey, moving: list[timedelta]
+) -> None:
+    desk.change(desk.PROVIDERS, settings={"most_per_minute": "60"})
+    for _ in range(8):
+        add_invoice(source)
+    moving[0] = timedelta(days=2)
+    ahead = desk.send(FakeChannel())
+    moving[0] = timedelta(0)
+
+    assert (ahead, desk.send(FakeChannel())) == (5, 3)
+
+
 def test_without_a_rate_there_is_none(source: SourceWithKey) -> None:
     for _ in range(20):
         add_invoice(source)

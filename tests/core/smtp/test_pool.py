@@ -5,11 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
+from celery.concurrency.prefork import process_destructor
+from flask import Flask
 
 from core.mail_server import Server
 from core.smtp import pool, send
 from tests.support.mail_server import MailServer
 from tests.support.processes import wait_until
+from tests.support.raw_mail_server import raw_mail_server
 
 MAIL = b"Subject: x\r\n\r\ny\r\n"
 
@@ -45,6 +48,18 @@ def test_a_child_leaves_its_parents_connection_alone(server: MailServer) -> None
     peers = {mail.recipients[0][0]: mail.peer for mail in server.taken}
     assert os.waitstatus_to_exitcode(status) == 0
     assert peers["a"] == peers["p"] != peers["c"]
+
+
+def test_a_worker_that_stops_says_goodbye(app: Flask) -> None:
+    with raw_mail_server({}) as server:
+        child = os.fork()
+        if child == 0:  # as Celery's pool has it
+            send(Server.of(server.url), MAIL, "c@d.example", ["a@b.example"])
+            process_destructor(os.getpid(), 0)
+            os._exit(0)
+        os.waitpid(child, 0)
+
+        wait_until(lambda: "QUIT" in server.heard, 10, "the server is told")
 
 
 def test_an_idle_one_is_closed_though_nobody_sends(

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 import typst
 
-from core.errors import InputError
+from core.errors import InputError, KuvertError
 from invoices.pdf.forms import printable
 from tests.invoices.json_samples import a_line
 from tests.invoices.pdf.pages import of_xml, printed, squeezed, texts, whole_text
@@ -162,6 +162,19 @@ def test_more_text_than_a_worker_bears_is_refused() -> None:
 
     with pytest.raises(InputError, match="too much text"):
         of_xml(changed(a_ubl(), "<cbc:ID>U-1<", note))
+
+
+def test_a_panic_of_typst_is_an_error_like_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    def panics(*_: object, **__: object) -> bytes:
+        # No memory has room for such a picture, and typst panics at it: pyo3's BaseException.
+        wide = b"#set page(width: 100000000000pt, height: 1pt, margin: 0pt)"
+        return real(wide, format="png", ppi=1.0)
+
+    real = typst.compile
+    monkeypatch.setattr(typst, "compile", panics)
+
+    with pytest.raises(KuvertError, match="it panicked"):
+        printed()
 
 
 def test_a_character_without_a_font_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
