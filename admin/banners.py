@@ -17,21 +17,26 @@ class Banner:
     text: str
 
 
-LED = "a beat leads"
-LED_SECONDS = 1.0
-"""How long each process believes that a beat leads: far less than one may be silent."""
+CALM = "a beat leads and dispatch goes on"
+CALM_SECONDS = 1.0
+"""How long each process believes that nothing is wrong; what is wrong is looked up each time."""
 
 
 def banners() -> list[Banner]:
     """Return what is wrong now; each costs one indexed row."""
+    if database().was(CALM):
+        return []
+    with reading() as connection:
+        is_led = queries.leader(connection) is not None
+        lasting = pauses.current(connection)
     found = []
-    if not _is_led():
+    if not is_led:
         text = _("No beat is running: nothing on the schedule is done. Start it: manage.py beat.")
         found.append(Banner("danger", text))
-    with reading() as connection:
-        lasting = pauses.current(connection)
     if lasting is not None:
         found.append(Banner("danger", _paused(lasting)))
+    if not found:
+        database().remember(CALM, CALM_SECONDS)
     return found
 
 
@@ -41,14 +46,3 @@ def _paused(lasting: pauses.Pause) -> str:
         " Operation or with manage.py dispatch resume.",
         reason=lasting.reason,
     )
-
-
-def _is_led() -> bool:
-    """Tell whether a beat leads; that none does is looked up each time, and ends at once."""
-    if database().was(LED):
-        return True
-    with reading() as connection:
-        is_led = queries.leader(connection) is not None
-    if is_led:
-        database().remember(LED, LED_SECONDS)
-    return is_led

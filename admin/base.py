@@ -70,8 +70,8 @@ class TableView(BaseModelView):
     can_view_details = True
     can_export = True
     can_set_page_size = True
-    page_size = 25
-    page_size_options = (25, 50, 100)
+    page_size = 20
+    page_size_options = (20, 50, 100)
     form_base_class = AdminForm
 
     def __init__(self, name: Any, endpoint: str, category: Any = None) -> None:

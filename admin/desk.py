@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from flask import Flask, g, request, url_for
+from flask import Flask, g, render_template, request, url_for
 from flask_admin import Admin
 from flask_admin.base import BaseView
 from flask_admin.theme import Bootstrap4Theme
 from flask_babel import get_locale
 from flask_babel import lazy_gettext as _l
+from markupsafe import Markup
 
 from admin import cells
 from admin.access import current_user
@@ -33,10 +34,6 @@ def init_app(app: Flask) -> None:
     app.context_processor(lambda: {"desk": _Page(desk, kept), "cells": cells})
 
 
-Menu = list[tuple[str, list[tuple[BaseView, str, str]]]]
-"""Pages by category, each with its address and what it is called."""
-
-
 class _Kept:
     """What one process needs to make once: it depends on nothing that anybody edits.
 
@@ -46,7 +43,7 @@ class _Kept:
 
     def __init__(self) -> None:
         self.addresses: dict[tuple[str, ...], str] = {}
-        self.menus: dict[tuple[str, str, str], Menu] = {}
+        self.menus: dict[tuple[str, str, str, str], Markup] = {}
 
 
 class _Page:
@@ -56,16 +53,17 @@ class _Page:
         self._desk = desk
         self._kept = kept
 
-    @property
-    def menu(self) -> Menu:
-        """Return the pages that the person may open, by category."""
-        key = request.script_root, self.language, str(current_user.role)
+    def menu(self, here: BaseView) -> Markup:
+        """Return the pages that the person may open, by category, with the one that is open."""
+        key = request.script_root, self.language, str(current_user.role), here.endpoint
         found = self._kept.menus.get(key)
         if found is None:
-            found = self._kept.menus[key] = self._menu()
+            pages = self._pages()
+            html = render_template("kuvert/admin/menu.html", pages=pages, here=here)
+            found = self._kept.menus[key] = Markup(html)  # noqa: S704 - our own template
         return found
 
-    def _menu(self) -> Menu:
+    def _pages(self) -> list[tuple[str, list[tuple[BaseView, str, str]]]]:
         found: dict[str, list[tuple[BaseView, str, str]]] = {}
         for view in self._views():
             if view.is_accessible() and view.is_visible():
