@@ -9,7 +9,7 @@ from flask_admin.model.base import ViewArgs
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import Connection, Row, select
-from wtforms.validators import DataRequired
+from wtforms.validators import DataRequired, InputRequired, ValidationError
 
 from admin import cells, filters, listing
 from admin.access import Role, by
@@ -57,7 +57,12 @@ class NewSubscriptionForm(_Owner, SubscriptionForm):
 class ReplayForm(ActForm):
     """From when on."""
 
-    since = LocalTimeField(_l("Everything since"), [DataRequired()])
+    since = LocalTimeField(_l("Everything since"), [InputRequired()])
+
+    def validate_since(self, field: LocalTimeField) -> None:
+        """Refuse white space alone; `InputRequired` takes it for something."""
+        if field.data is None and not field.process_errors:
+            raise ValidationError(field.gettext("This field is required."))
 
 
 def _found(connection: Connection, key: UUID) -> Row[Any]:
