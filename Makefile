@@ -20,7 +20,7 @@ ifdef ARGS
 	$(BIN)/pytest $(ARGS)
 else
 	$(BIN)/pytest -n 2 --dist worksteal --ignore tests/end_to_end --ignore tests/browser
-	$(BIN)/pytest tests/end_to_end tests/browser
+	$(BIN)/pytest -n 2 --dist loadgroup tests/end_to_end tests/browser
 endif
 
 check: $(VENV)/.dev ## lint, types, import rules

@@ -41,6 +41,13 @@ def has_due(connection: Connection, now: datetime) -> bool:
     )
 
 
+def oldest(connection: Connection, now: datetime) -> datetime | None:
+    """Return since when the first callback is due."""
+    columns = CALLBACKS.c
+    first = select(columns.due_at).where(columns.due_at <= now).order_by(columns.due_at).limit(1)
+    return connection.scalar(first)
+
+
 def claim(connection: Connection, limit: int, token: UUID, until: datetime) -> list[Group]:
     """Take due callbacks for `token` until `until`."""
     ids = database().claim(

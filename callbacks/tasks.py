@@ -19,6 +19,7 @@ CALLBACKS = pump.Pump(
     table=services.CALLBACKS,
     is_due=services.has_due,
     claim=services.claim,
+    oldest=services.oldest,
 )
 
 

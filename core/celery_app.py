@@ -4,16 +4,14 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from amqp.exceptions import PreconditionFailed
 from celery import Celery, Task, signals
 from flask import Flask
-from kombu import Connection, Queue
 from kombu.exceptions import OperationalError
 
-from core import actor, folder_queue, heartbeats, logs, task_log
+from core import actor, folder_queue, heartbeats, logs, metrics, notify, task_log
 from core.database import Database
 from core.db import database, db
-from core.queues import BROKER_ERRORS, DEAD_QUEUE, QUEUE_OF, queues
+from core.queues import QUEUE_OF, queues
 from core.schedules.running import HEADER, tracked
 from core.settings import Settings
 from core.smtp import pool as smtp_pool
@@ -45,6 +43,7 @@ def init_celery(app: Flask, settings: Settings) -> KuvertCelery:
 
     celery = KuvertCelery("kuvert", task_cls=ContextTask)
     celery.flask_app = app
+    celery.steps["consumer"].add("core.consumer:Announcing")
     celery.conf.update(_settings(settings))
     celery.set_default()
     app.extensions["celery"] = celery
@@ -133,6 +132,9 @@ def _connect_signals(app: Flask, settings: Settings) -> None:
     def own_logging(**_: object) -> None:
         logs.set_up(settings)
 
+    def begin_metrics(**_: object) -> None:
+        metrics.begin(settings.home)
+
     def after_fork(**_: object) -> None:
         with app.app_context():
             db.session.remove()
@@ -142,13 +144,15 @@ def _connect_signals(app: Flask, settings: Settings) -> None:
         with app.app_context():
             return database()
 
-    def declare_queues(sender: Any, **_: object) -> None:  # noqa: ANN401
-        _declare_queues(sender.app)
+    def say_stopping(**_: object) -> None:
+        notify.stopping()
 
     def say_goodbye(**_: object) -> None:
         smtp_pool.close_all()
 
     signals.setup_logging.connect(own_logging, weak=False)
+    signals.worker_init.connect(begin_metrics, weak=False)
+    signals.beat_init.connect(begin_metrics, weak=False)
     signals.worker_process_init.connect(after_fork, weak=False)
     # Children of the pool leave without Python's own end.
     signals.worker_process_shutdown.connect(say_goodbye, weak=False)
@@ -156,8 +160,8 @@ def _connect_signals(app: Flask, settings: Settings) -> None:
     # Where workers are threads, or the worker itself, there are no children.
     signals.worker_shutdown.connect(say_goodbye, weak=False)
     task_log.connect_signals()
-    signals.worker_init.connect(declare_queues, weak=False)
     heartbeats.connect_signals(own_database)
+    signals.worker_shutting_down.connect(say_stopping, weak=False)
     if settings.broker_url.startswith(("amqp", "pyamqp")):
         signals.before_task_publish.connect(_mandatory, weak=False)
 
@@ -166,29 +170,3 @@ def _mandatory(properties: dict[str, Any] | None = None, **_: object) -> None:
     """Make a message that no queue takes an error of the publisher instead of silence."""
     if properties is not None:
         properties["mandatory"] = True
-
-
-def _declare_queues(celery: Celery) -> None:
-    """Declare where what cannot be run ends up, then every queue; waits for no broker.
-
-    Raises:
-        SystemExit: a queue is there with other arguments, which RabbitMQ does not change.
-    """
-    try:
-        with celery.connection_for_write() as connection:
-            for queue in (DEAD_QUEUE, *celery.conf.task_queues):
-                _declare(connection, queue)
-    except BROKER_ERRORS as error:
-        logger.warning("waiting for the broker", extra={"error": str(error)})
-
-
-def _declare(connection: Connection, queue: Queue) -> None:
-    """Declare one queue in a channel of its own: a refusal closes the channel."""
-    try:
-        with connection.channel() as channel:
-            queue(channel).declare()
-    except PreconditionFailed as error:
-        why = f"queue {queue.name} exists with other arguments ({error.reply_text})"
-        remedy = "let it run empty and delete it, or set KUVERT_QUEUE_TYPE as it was"
-        logger.critical("%s; %s", why, remedy)
-        raise SystemExit(1) from error

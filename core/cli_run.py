@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from core.logs import set_up
-from core.queues import SIGNALS, WORK
-from core.settings import current
+from core.queues import GROUPS, SIGNALS, WORK
+from core.settings import current, is_given_sockets
 
 if TYPE_CHECKING:
     from core.celery_app import KuvertCelery
@@ -37,7 +37,8 @@ CONCURRENCY = 4
 def web(bind: str, workers: int, threads: int, *, embedded: bool) -> None:
     """Serve the API, callbacks, docs and health."""
     current()
-    check_bind(bind)
+    if embedded or not is_given_sockets():
+        check_bind(bind)
     if embedded:
         _serve_embedded(bind)
         return
@@ -45,7 +46,7 @@ def web(bind: str, workers: int, threads: int, *, embedded: bool) -> None:
         *("gunicorn", "core.wsgi:app", "--bind", bind, "--worker-class", "gthread"),
         *("--workers", str(workers), "--threads", str(threads), "--graceful-timeout", "25"),
         *("--keep-alive", "15", "--no-control-socket", "--limit-request-field_size", "16384"),
-        *("--logger-class", "core.gunicorn_log.Logger"),
+        *("--logger-class", "core.gunicorn_log.Logger", "--config", "python:core.gunicorn_hooks"),
     ]
     os.execv(sys.executable, [sys.executable, "-m", *arguments])  # noqa: S606 - our own arguments
 
@@ -54,10 +55,14 @@ def _serve_embedded(bind: str) -> None:
     """Serve with waitress until the process is told to stop."""
     import waitress
 
+    from core import lookout, metrics
     from core.app import create_app
 
     set_up(current())
-    waitress.serve(create_app(), listen=bind, **embedded_options())
+    metrics.begin(current().home)
+    app = create_app()
+    lookout.begin(app)
+    waitress.serve(app, listen=bind, **embedded_options())
 
 
 def embedded_options() -> dict[str, object]:
@@ -97,13 +102,21 @@ def check_bind(bind: str) -> None:
 
 
 @click.command()
+@click.option("--group", type=click.Choice(list(GROUPS)), help="Queues and processes by name.")
 @click.option("--queues", help=f"Comma-separated; all when left out: {', '.join(QUEUES)}.")
 @click.option("--concurrency", type=click.IntRange(1, 256), help="Processes or threads.")
 @click.option("--pool", type=click.Choice(["prefork", "threads", "solo"]))
-def worker(queues: str | None, concurrency: int | None, pool: str | None) -> None:
+def worker(
+    group: str | None, queues: str | None, concurrency: int | None, pool: str | None
+) -> None:
     """Run the pumps and the tasks."""
     from celery.exceptions import SecurityWarning
 
+    if group:
+        if queues:
+            raise click.UsageError("--group names the queues; leave --queues out")
+        queues = ",".join(GROUPS[group].queues)
+        concurrency = concurrency or GROUPS[group].concurrency
     chosen = _chosen(queues)
     settings = current()
     is_folder = settings.broker_url.startswith("filesystem")

@@ -7,19 +7,26 @@ rejected, which on the queues of work takes it to the queue `dead`, and the log 
 
 import inspect
 import logging
+import threading
 import zlib
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from celery import Task
-from celery.worker.consumer import Consumer
-from kombu import Message
+from celery import Task, bootsteps
+from celery.worker.consumer import Consumer, Tasks
+from celery.worker.state import maybe_shutdown
+from kombu import Connection, Message
 from kombu.exceptions import KombuError
+from sqlalchemy.exc import SQLAlchemyError
 
-from core.queues import BROKER_ERRORS
+from core import notify
+from core.celery_app import KuvertCelery
+from core.db import database
+from core.queues import BROKER_ERRORS, declare_all
 from core.schedules.running import HEADER
+from core.waiting import Waiting, reach_database
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +42,62 @@ UNFORESEEN = (ArithmeticError, AttributeError, EOFError, LookupError, TypeError,
 """What a message can make of Celery's main process; a broker that is away raises others."""
 
 
+PAUSE_SECONDS = 0.5
+"""Between two looks for a database that is away; so soon a stop is heard."""
+
+LONGEST_PAUSE = 5
+"""Seconds between two looks for a broker that has been away for a while."""
+
+ALIVE_SECONDS = 20.0
+
+
 class CarefulConsumer(Consumer):
-    """Celery's consumer, which hands on only what a task can take."""
+    """Celery's consumer, which hands on only what a task can take.
+
+    It takes nothing before the database has answered once, and waits for a broker that is away.
+    """
+
+    app: KuvertCelery
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        self._broker = Waiting("broker", logger)
+        super().__init__(*args, **kwargs)
+
+    def start(self) -> None:
+        """Wait for the database, then take messages until the worker is to stop."""
+        self._wait_for_database()
+        super().start()
+
+    def _wait_for_database(self) -> None:
+        waiting, pause = Waiting("database", logger), threading.Event()
+        with self.app.flask_app.app_context():
+            own = database()
+        while True:
+            maybe_shutdown()
+            try:
+                reach_database(own)
+            except SQLAlchemyError as error:
+                waiting.away(error)
+                pause.wait(PAUSE_SECONDS)
+            else:
+                waiting.back()
+                return
+
+    def ensure_connected(self, conn: Connection) -> Connection:
+        """Return the connection once the broker is there and has our queues.
+
+        Raises:
+            SystemExit: a queue is there with other arguments, or the worker is to stop.
+        """
+
+        def away(error: Exception, _seconds: float) -> None:
+            self._broker.away(error)
+
+        conn.ensure_connection(away, interval_max=LONGEST_PAUSE, callback=maybe_shutdown)
+        self._broker.back()
+        self.first_connection_attempt = False
+        declare_all(conn, self.app.conf.task_queues)
+        return conn
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], None]:  # noqa: ANN401
         """Return Celery's own handler behind our look at the message."""
@@ -61,6 +122,17 @@ class CarefulConsumer(Consumer):
     def _set_aside(self, message: Message, why: str) -> None:
         logger.error("message set aside", extra={"reason": why, **_shown(message)})
         message.reject_log_error(logger, BROKER_ERRORS)
+
+
+class Announcing(bootsteps.StartStopStep):
+    """Tells the service manager when messages are taken, and that the loop goes round."""
+
+    requires = (Tasks,)
+
+    def start(self, parent: Consumer) -> None:
+        """Say so, now and as long as the connection lasts."""
+        notify.ready("taking work")
+        parent.timer.call_repeatedly(ALIVE_SECONDS, notify.alive)
 
 
 def problem(message: Message, tasks: Mapping[str, Task[Any, Any]]) -> str | None:

@@ -3,7 +3,6 @@
 import logging
 import tempfile
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cache
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from kombu.exceptions import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 
-from core import pauses
+from core import at_once, pauses
 from core.database import Database
 from core.db import database
 
@@ -57,12 +56,7 @@ def _is_paused() -> bool:
 
 def run(checks: Mapping[str, Check], seconds: float) -> dict[str, str | None]:
     """Run all checks at once and return what each says within `seconds`."""
-    pool = ThreadPoolExecutor(len(checks), thread_name_prefix="readyz")
-    running = {name: pool.submit(check) for name, check in checks.items()}
-    wait(running.values(), timeout=seconds)
-    # One that hangs ends by its own timeout; nobody waits for it here.
-    pool.shutdown(wait=False, cancel_futures=True)
-    return {name: _result(future, seconds) for name, future in running.items()}
+    return at_once.run(checks, seconds, late=lambda _: f"no answer within {seconds:g} s")
 
 
 def checks_of(celery: Celery, database: Database) -> dict[str, Check]:
@@ -76,10 +70,6 @@ def checks_of(celery: Celery, database: Database) -> dict[str, Check]:
 
 def _shown(state: str | None) -> dict[str, str]:
     return {"state": "ok"} if state is None else {"state": "unavailable", "detail": state}
-
-
-def _result(future: Future[str | None], seconds: float) -> str | None:
-    return future.result() if future.done() else f"no answer within {seconds:g} s"
 
 
 def _database(database: Database) -> str | None:

@@ -57,8 +57,9 @@ class Pump:
 
     `table` has `id`, `due_at` and `lease_token`. `is_due` is one indexed look-up;
     `claim(connection, limit, token, until)` sets `due_at` to `until` and the lease token on due
-    rows and returns them in groups; `before` runs once per run. `is_outgoing`: its work reaches
-    somebody outside, and stands still while dispatch is paused (core.pauses).
+    rows and returns them in groups; `oldest` is since when the first row of those is due, by some
+    indexed look-ups; `before` runs once per run. `is_outgoing`: its work reaches somebody outside,
+    and stands still while dispatch is paused (core.pauses).
     """
 
     pump: TaskName
@@ -66,6 +67,7 @@ class Pump:
     table: Table
     is_due: Callable[[Connection, datetime], bool]
     claim: Callable[[Connection, int, UUID, datetime], list[Group]]
+    oldest: Callable[[Connection, datetime], datetime | None]
     before: Callable[[Connection], None] | None = None
     is_outgoing: bool = False
 

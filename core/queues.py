@@ -1,11 +1,16 @@
 """Wire names of tasks, and the queue each travels on. Other systems depend on these strings."""
 
+import logging
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
-from amqp.exceptions import AMQPError
-from kombu import Exchange, Queue
+from amqp.exceptions import AMQPError, PreconditionFailed
+from kombu import Connection, Exchange, Queue
 from kombu.exceptions import KombuError
+
+logger = logging.getLogger(__name__)
 
 
 class TaskName(StrEnum):
@@ -46,6 +51,25 @@ WORK = ("jobs", "callback", "invoicestatus", "bulk")
 SIGNALS = tuple(sorted(set(QUEUE_OF.values()) - set(WORK)))
 """Queues of "look now": one waiting message is enough."""
 
+
+class Group(NamedTuple):
+    """Queues that one worker takes from, and how many batches it works on at once."""
+
+    queues: Sequence[str]
+    concurrency: int
+
+
+GROUPS = MappingProxyType(
+    {
+        # Quick, so that they may share one process; none waits behind a provider or a mailbox.
+        "pumps": Group(("getbulk", "getcallback", "getinvoice", "getstatus"), 1),
+        "timers": Group(("getemail", "gettotalinvoices"), 1),
+        "dispatch": Group(("jobs",), 4),
+        "rest": Group(("callback", "invoicestatus", "bulk"), 4),
+    }
+)
+"""How the workers of a server part the queues; each queue is in one group."""
+
 DEAD_EXCHANGE = Exchange("kuvert.dead", type="fanout", durable=True)
 DEAD_QUEUE = Queue("dead", DEAD_EXCHANGE, durable=True)
 
@@ -73,3 +97,25 @@ def _arguments(name: str, queue_type: str) -> dict[str, Any]:
     if queue_type == "quorum":
         return {**dead, "x-queue-type": "quorum", "x-delivery-limit": 5}
     return dead
+
+
+def declare_all(connection: Connection, queues: Sequence[Queue]) -> None:
+    """Declare where what cannot be run ends up, then every queue.
+
+    Raises:
+        SystemExit: a queue is there with other arguments, which RabbitMQ does not change.
+    """
+    for queue in (DEAD_QUEUE, *queues):
+        _declare(connection, queue)
+
+
+def _declare(connection: Connection, queue: Queue) -> None:
+    """Declare one queue in a channel of its own: a refusal closes the channel."""
+    try:
+        with connection.channel() as channel:
+            queue(channel).declare()
+    except PreconditionFailed as error:
+        why = f"queue {queue.name} exists with other arguments ({error.reply_text})"
+        remedy = "let it run empty and delete it, or set KUVERT_QUEUE_TYPE as it was"
+        logger.critical("%s; %s", why, remedy)
+        raise SystemExit(1) from error

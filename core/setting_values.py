@@ -145,6 +145,16 @@ def secret(text: str) -> str:
     return text
 
 
+def token(text: str) -> str:
+    """Read a token that stands in a header: at least 16 visible characters of ASCII."""
+    if len(text) < _SHORTEST_SECRET or not re.fullmatch(r"[!-~]+", text):
+        raise ValueError(
+            f"set at least {_SHORTEST_SECRET} visible characters of ASCII, such as the result of"
+            f" {KEY_RECIPE}"
+        )
+    return text
+
+
 def logstash_url(text: str) -> str:
     """Read the address of Logstash."""
     example = "tcp://logstash.example.org:5000"

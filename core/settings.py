@@ -42,6 +42,7 @@ NAMES = (
     "KUVERT_PROXIES",
     "KUVERT_PASSWORD_MEMORY_MIB",
     "KUVERT_API_CALLS_PER_MINUTE",
+    "KUVERT_METRICS_TOKEN",
 )
 # These belong to the tests; Kuvert itself does not look at them.
 _TEST_NAMES = frozenset({"KUVERT_TEST_REQUIRE", "KUVERT_SHARED_DATA"})
@@ -51,7 +52,8 @@ _KUBERNETES = re.compile(
 )
 # A setting without a default of its own may be left empty, as compose files do.
 _OPTIONAL = frozenset(
-    f"{PREFIX}{name}" for name in ("LOGSTASH_URL", "SMTP_URL", "IMAP_URL", "MAIL_FROM", "REPORT_TO")
+    f"{PREFIX}{name}"
+    for name in ("LOGSTASH_URL", "SMTP_URL", "IMAP_URL", "MAIL_FROM", "REPORT_TO", "METRICS_TOKEN")
 )
 _FORMATS = ("auto", "console", "json")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -96,6 +98,7 @@ class Settings:
     allow_private_targets: bool
     proxies: int
     password_memory_mib: int
+    metrics_token: str | None = field(repr=False)
     warnings: tuple[str, ...] = ()
 
     @classmethod
@@ -153,6 +156,18 @@ def current() -> Settings:
 def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
     """Return the environment for a child process: that of this process and `extra`."""
     return {**os.environ, **extra}
+
+
+def notify_address() -> str | None:
+    """Return where systemd listens for words of this process (sd_notify(3)); None without it."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    # `@` stands for the zero byte of an abstract address.
+    return (f"\0{address[1:]}" if address.startswith("@") else address) or None
+
+
+def is_given_sockets() -> bool:
+    """Tell whether systemd has handed this process sockets that listen (sd_listen_fds(3))."""
+    return os.environ.get("LISTEN_PID") == str(os.getpid()) and "LISTEN_FDS" in os.environ
 
 
 class _Reader:
@@ -262,6 +277,7 @@ def _read(reader: _Reader) -> Settings:
         environment=reader.get("KUVERT_ENVIRONMENT", values.label, "development"),
         allow_private_targets=reader.get("KUVERT_ALLOW_PRIVATE_TARGETS", values.flag, False),
         proxies=reader.get("KUVERT_PROXIES", values.integer(0, 10), 0),
+        metrics_token=reader.get("KUVERT_METRICS_TOKEN", values.token, None),
         password_memory_mib=reader.get("KUVERT_PASSWORD_MEMORY_MIB", values.integer(19, 64), 19),
     )
     return replace(settings, warnings=tuple(_warnings(settings)))

@@ -11,7 +11,7 @@ from typing import Any
 
 from celery import Task, signals
 
-from core import log_context
+from core import log_context, metrics
 from core.clock import rfc3339, utcnow
 
 logger = logging.getLogger("kuvert.task")
@@ -46,13 +46,16 @@ def end(
     """Write the line of a task that has ended."""
     started_at, began = _began.get() or (None, perf_counter())
     outcome = OUTCOMES.get(state or "", "unknown")
+    seconds = perf_counter() - began
+    if task is not None:
+        metrics.task(task.name, outcome, seconds)
     fields: dict[str, object] = {
         "task": task.name if task else None,
         "task_id": task_id,
         "outcome": outcome,
         "started_at": started_at,
         "ended_at": rfc3339(utcnow()),
-        "duration_ms": round((perf_counter() - began) * 1000, 1),
+        "duration_ms": round(seconds * 1000, 1),
     }
     fields |= _ending(retval, outcome)
     level = logging.WARNING if outcome == "failed" else logging.INFO

@@ -14,9 +14,10 @@ from flask.json.provider import DefaultJSONProvider
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from werkzeug.exceptions import BadRequest
 
-from core import actor, docs_page, health, log_context, problems
+from core import actor, docs_page, health, log_context, metrics, problems
 from core.errors import MediaTypeError
 from core.ids import new_id
+from core.metrics import page
 from core.pages import BY_KEY, PROBES, is_without_session
 from core.settings import Settings
 
@@ -43,6 +44,7 @@ def init_app(app: Flask) -> None:
     problems.init_app(app)
     app.register_blueprint(health.bp)
     app.register_blueprint(docs_page.bp)
+    app.register_blueprint(page.bp)
 
 
 def keep_order(app: Flask) -> None:
@@ -183,17 +185,19 @@ def _end(error: BaseException | None = None) -> None:  # noqa: ARG001 - as Flask
 def log_request(
     environ: "WSGIEnvironment", route: str, status: int, began: float, **more: object
 ) -> None:
-    """Say what was asked and how it ended: the rule, not the path, and nothing of the query.
+    """Count and say what was asked and how it ended: the rule, not the path, nothing of the query.
 
     `began` is what `perf_counter` said. Sizes are of bodies, in bytes, as far as they are known
     beforehand.
     """
+    seconds = perf_counter() - began
+    metrics.request(environ["REQUEST_METHOD"], route, int(status), seconds)
     if logger.isEnabledFor(logging.INFO):
         fields = {
             "method": environ["REQUEST_METHOD"],
             "route": route,
             "status": int(status),
-            "duration_ms": round((perf_counter() - began) * 1000, 1),
+            "duration_ms": round(seconds * 1000, 1),
             "request_id": request_id_of(environ),
             "request_bytes": _size(environ),
             **more,

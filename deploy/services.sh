@@ -41,7 +41,8 @@ mariadb() {
 	reachable 3306 && return
 	install mariadb-server
 	mkdir -p /run/mysqld && chown mysql:mysql /run/mysqld
-	start-stop-daemon --start --oknodo --background --exec /usr/sbin/mariadbd -- --user=mysql
+	start-stop-daemon --start --oknodo --background --exec /usr/sbin/mariadbd -- --user=mysql \
+		--innodb-flush-log-at-trx-commit=2
 	wait_for MariaDB 3306
 	command mariadb -e "ALTER USER root@localhost IDENTIFIED VIA unix_socket OR mysql_native_password USING PASSWORD('')"
 }
@@ -82,6 +83,14 @@ fonts() {
 	install fonts-droid-fallback
 }
 
+deployment() {
+	install systemd
+	install logrotate
+	install openssl
+	[ -x /usr/sbin/nginx ] || install_alone nginx-light
+	[ -x /usr/bin/supervisord ] || install_alone supervisor
+}
+
 [ "$(id -u)" = 0 ] || { say 'run it as root: it installs and starts programs' >&2; exit 1; }
 postgresql
 mariadb
@@ -90,4 +99,5 @@ chromium
 dovecot
 rsyslog
 fonts
+deployment
 say 'RabbitMQ, PostgreSQL and MariaDB are reachable; Chromium, Dovecot, rsyslog and fonts are there'

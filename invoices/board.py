@@ -9,8 +9,9 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import Connection, func, literal, select
+from sqlalchemy import Connection, func, select
 
+from core import counting
 from invoices.models import Invoice
 from status.models import Status
 
@@ -60,9 +61,9 @@ class Money:
     is_more: bool
 
 
-def counts(connection: Connection) -> list[Count]:
+def counts(connection: Connection, most: int = MOST) -> list[Count]:
     """Return how many invoices are at each status, all statuses in their order."""
-    return [_count(connection, status) for status in Status]
+    return [_count(connection, status, most) for status in Status]
 
 
 def oldest(connection: Connection) -> list[Oldest]:
@@ -84,10 +85,9 @@ def undelivered(connection: Connection) -> list[Money]:
     return [Money(name, *sums[name], is_more) for name in sorted(sums)]
 
 
-def _count(connection: Connection, status: Status) -> Count:
-    some = select(literal(1)).where(INVOICES.c.status == status).limit(MOST + 1).subquery()
-    found = connection.scalar(select(func.count()).select_from(some)) or 0
-    return Count(status, min(found, MOST), found > MOST)
+def _count(connection: Connection, status: Status, most: int) -> Count:
+    found = counting.up_to(connection, INVOICES.c.status == status, most + 1)
+    return Count(status, min(found, most), found > most)
 
 
 def _oldest(connection: Connection, status: Status) -> Oldest | None:

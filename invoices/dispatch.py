@@ -4,11 +4,12 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from time import perf_counter
 from uuid import UUID
 
 from sqlalchemy import Connection
 
-from core import pace
+from core import metrics, pace
 from core.db import LONG, insist
 from core.ids import new_id
 from core.pump import Message, put_back, renew
@@ -24,14 +25,15 @@ RECORD_EVERY = 100
 class Work:
     """A batch on its way: its provider, what the message asked for, and our own token.
 
-    `unsent`: attempts that were begun and of which no byte will leave. `is_through`: the channel
-    has taken all that there was.
+    `unsent`: attempts that were begun and of which no byte will leave. `started`: when the
+    channel took those that are under way. `is_through`: it has taken all that there was.
     """
 
     batch: claims.Batch
     message: Message
     own: UUID
     unsent: list[Envelope] = field(default_factory=list)
+    started: dict[UUID, float] = field(default_factory=dict)
     is_through: bool = False
     fate: pace.Fate = field(default_factory=pace.Fate)
 
@@ -54,6 +56,8 @@ def send_batch(channel: Channel, batch: claims.Batch, message: Message) -> int:
 
     for envelope, result in channel.deliver(batch.route, _envelopes(work), record):
         results.append((envelope, result))
+        seconds = perf_counter() - work.started.pop(envelope.delivery_id)
+        metrics.attempt(work.batch.route.code, str(result.outcome), seconds)
         work.fate.note(is_trouble=result.is_provider_trouble)
         count += 1
         if len(results) == RECORD_EVERY or not batch.route.is_idempotent:
@@ -78,7 +82,9 @@ def _envelopes(work: Work) -> Iterator[Envelope]:
             return
         begun = deque(insist(partial(_begin, work=work, ids=some)))
         while begun and not work.fate.must_end:
-            yield begun.popleft()
+            envelope = begun.popleft()
+            work.started[envelope.delivery_id] = perf_counter()
+            yield envelope
         work.unsent.extend(begun)
     work.is_through = not work.unsent
 

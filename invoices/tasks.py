@@ -18,6 +18,7 @@ DELIVERIES = pump.Pump(
     table=claims.DELIVERIES,
     is_due=claims.has_due,
     claim=claims.claim,
+    oldest=claims.oldest,
     before=outcomes.settle_lost,
     is_outgoing=True,
 )
@@ -50,6 +51,7 @@ BULK_ACTS = pump.Pump(
     table=bulk_claims.ACTS,
     is_due=bulk_claims.has_due,
     claim=bulk_claims.claim,
+    oldest=bulk_claims.oldest,
     is_outgoing=True,
 )
 

@@ -9,7 +9,9 @@ if TYPE_CHECKING:
 def init_app(app: "Flask") -> None:
     """Attach the status tables, routes and tasks to `app`."""
     from core import pump
-    from status import models, routes, tasks  # noqa: F401
+    from core.metrics import families
+    from status import models, readings, routes, tasks  # noqa: F401
 
+    families.register(readings.read)
     pump.register(tasks.PUSHES)
     app.register_blueprint(routes.bp)

@@ -73,6 +73,13 @@ def is_done(end: Answer | Failure) -> bool:
     return isinstance(end, Answer) and 200 <= end.status < 300  # noqa: PLR2004 - RFC 9110 §15.3
 
 
+def in_a_word(end: Answer | Failure) -> str:
+    """Return how a try ended: `taken`, `refused` by another answer, or `failed` without one."""
+    if isinstance(end, Failure):
+        return "failed"
+    return "taken" if is_done(end) else "refused"
+
+
 def record(
     connection: Connection,
     subscription_id: UUID,

@@ -8,9 +8,20 @@ from itertools import takewhile
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    ScalarSelect,
+    Select,
+    and_,
+    func,
+    or_,
+    select,
+    update,
+)
 
-from core import log_context, pace
+from core import log_context, metrics, pace
 from core.clock import utcnow
 from core.db import LONG, database, insist
 from core.http import Answer, Call, Failure, client_for_this_thread
@@ -47,16 +58,28 @@ def _with_due(now: datetime) -> ColumnElement[bool]:
     By the earliest one, not by EXISTS: PostgreSQL turns that into a join which reads every row
     that is due, and this is one look per subscription.
     """
+    return and_(_is_open(now), _earliest(now).is_not(None))
+
+
+def _earliest(now: datetime) -> ScalarSelect[datetime]:
+    """Return when the first push of the outer query's subscription that is due was due."""
     columns = PUSHES.c
     mine = and_(columns.subscription_id == SUBSCRIPTIONS.c.id, columns.due_at <= now)
     earliest = select(columns.due_at).where(mine).order_by(columns.due_at).limit(1)
-    return and_(_is_open(now), earliest.correlate(SUBSCRIPTIONS).scalar_subquery().is_not(None))
+    return earliest.correlate(SUBSCRIPTIONS).scalar_subquery()
 
 
 def has_due(connection: Connection, now: datetime) -> bool:
     """Return whether any push is due; one indexed look per subscription."""
     found = connection.execute(select(SUBSCRIPTIONS.c.id).where(_with_due(now)).limit(1))
     return found.first() is not None
+
+
+def oldest(connection: Connection, now: datetime) -> datetime | None:
+    """Return since when the first push is due that a subscriber may be sent."""
+    each = select(_earliest(now).label("due_at")).where(_is_open(now)).subquery()
+    found: datetime | None = connection.scalar(select(func.min(each.c.due_at)))
+    return found
 
 
 def claim(connection: Connection, limit: int, token: UUID, until: datetime) -> list[Group]:
@@ -141,6 +164,7 @@ class _Batch:
     def note(self, post: Post, end: Answer | Failure) -> None:
         """Count one end."""
         self.ends.append((post, end))
+        metrics.push(push_outcomes.in_a_word(end), end.seconds)
         self.count += 1
         self.fate.note(is_trouble=not push_outcomes.is_done(end))
 

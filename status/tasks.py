@@ -14,6 +14,7 @@ PUSHES = pump.Pump(
     table=pushes.PUSHES,
     is_due=pushes.has_due,
     claim=pushes.claim,
+    oldest=pushes.oldest,
     is_outgoing=True,
 )
 

@@ -38,6 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Declare our marker."""
     config.addinivalue_line("markers", "every_database: runs on each engine that is here")
+    config.addinivalue_line("markers", "every_case: each case on each engine, not only the first")
     config.addinivalue_line("markers", "pages: on SQLite, and in a storm on the servers too")
     config.addinivalue_line("markers", "one_database: one is enough, whatever the module says")
 
@@ -55,6 +56,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if chosen:
         engines = chosen.split(",")
     metafunc.parametrize("engine", engines, indirect=True, scope="session")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Leave all cases of a test but the first to the storms where the engine is a server.
+
+    Most cases differ in what is asked, not in the SQL; SQLite has them all.
+    """
+    callspec = getattr(item, "callspec", None)
+    if callspec is None or callspec.params.get("engine") not in ENGINES[1:]:
+        return
+    is_first = not any(at for name, at in callspec.indices.items() if name != "engine")
+    is_asked_for = item.get_closest_marker("every_case") or item.config.getoption("--databases")
+    if not is_first and not is_asked_for:
+        item.add_marker(pytest.mark.storm)
 
 
 @pytest.fixture(scope="session", autouse=True)

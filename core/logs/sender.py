@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
 from time import monotonic
 
+from core import metrics
 from core.logs.wire import CONNECT_SECONDS, Wire
 
 CONSOLE_ONLY = "core.logs.console"
@@ -58,7 +59,7 @@ class Sender:
         self._stopping = threading.Event()
         self._pause = FIRST_PAUSE
         self._has_complained = False
-        self._reported = 0
+        self._reported = self._counted = 0
 
     @property
     def in_hand(self) -> int:
@@ -187,7 +188,8 @@ class Sender:
         self._give_up()
 
     def _report(self) -> None:
-        """Say that lines were dropped, though nothing may be wrong with the receiver."""
+        """Count and say what was dropped, though nothing may be wrong with the receiver."""
+        self._count()
         is_new = self.dropped > self._reported and not self._stopping.is_set()
         if is_new and may_complain():
             logger.warning("log lines were dropped", extra=self._told())
@@ -195,9 +197,15 @@ class Sender:
     def say_left(self, waiting: int) -> None:
         """Say at the end of a process how many lines Logstash did not get and nobody said."""
         self.lost += waiting + len(self._hand)
+        self._count()
         if self.dropped > self._reported:
             level = logging.WARNING if may_complain() else logging.INFO
             console.log(level, "log lines did not reach Logstash", extra=self._told())
+
+    def _count(self) -> None:
+        new, self._counted = self.dropped - self._counted, self.dropped
+        if new:
+            metrics.lines_dropped(new)
 
     def _told(self) -> dict[str, object]:
         """Return how many lines were dropped since that was said last, and in all."""

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from core.celery_app import KuvertCelery
 from core.queues import BROKER_ERRORS
 from core.schedules.ledger import Order
 from core.schedules.running import HEADER
+from core.waiting import Waiting
 
 logger = logging.getLogger(__name__)
 
@@ -32,19 +34,24 @@ class Publisher:
         self._app = app
         self._is_amqp = str(app.conf.broker_url).startswith(("amqp", "pyamqp"))
         self._link: Link | None = None
-        self._is_away = False
+        self._broker = Waiting("broker", logger)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the broker was away when it was last tried."""
+        return self._broker.is_away
+
+    def look(self) -> None:
+        """Connect, so that a broker that is away is said before anything is due."""
+        if self._is_amqp:
+            self._try(self._open)
 
     def publish(self, orders: Sequence[Order]) -> list[UUID]:
         """Return the runs whose message is with the broker; the others are to be sent again."""
         sent: list[UUID] = []
         if not orders:
             return sent
-        try:
-            self._publish(orders, sent.append)
-        except BROKER_ERRORS as error:
-            self._say_away(error)
-        else:
-            self._say_back()
+        self._try(partial(self._publish, orders, sent.append))
         return sent
 
     def close(self) -> None:
@@ -55,17 +62,14 @@ class Publisher:
 
     # ---- own ----
 
-    def _say_away(self, error: Exception) -> None:
-        """Say once that the broker is away; its messages are tried again every second."""
-        if not self._is_away:
-            extra = {"error": str(error) or type(error).__name__}
-            logger.warning("waiting for the broker", extra=extra)
-        self._is_away = True
-
-    def _say_back(self) -> None:
-        if self._is_away:
-            logger.info("the broker is back")
-        self._is_away = False
+    def _try(self, work: Callable[[], object]) -> None:
+        """Do what needs the broker; when it is away, its messages are tried again every second."""
+        try:
+            work()
+        except BROKER_ERRORS as error:
+            self._broker.away(error)
+        else:
+            self._broker.back()
 
     def _publish(self, orders: Sequence[Order], on_sent: Sent) -> None:
         if not self._is_amqp:

@@ -16,7 +16,7 @@ from celery.beat import Scheduler
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from core import actor
+from core import actor, notify
 from core.bell import bell
 from core.celery_app import KuvertCelery
 from core.clock import utcnow
@@ -26,6 +26,7 @@ from core.schedules import ledger, outbox, pruning
 from core.schedules.lead import Lead
 from core.schedules.publishing import Publisher
 from core.settings import current
+from core.waiting import Waiting
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +51,9 @@ class DatabaseScheduler(Scheduler):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         self._term: int | None = None
         self._looked = self._resent = self._pruned = -math.inf
-        self._is_blind = self._is_in_turn = False
+        self._is_in_turn = False
+        self._database = Waiting("database", logger)
+        self._status = ""
         self._watch_seconds = current().watch_seconds
         super().__init__(*args, **kwargs)
         self._lead = Lead(self.app.flask_app)
@@ -69,28 +72,29 @@ class DatabaseScheduler(Scheduler):
             with self.app.flask_app.app_context(), actor.acting("beat"):
                 pause = self._turn()
         except SQLAlchemyError as error:
-            self._say_blind(error)
+            self._status = ""
+            self._database.away(error)
         except Exception:
             # Beat must outlive whatever one turn meets.
             logger.exception("turn failed")
         else:
-            self._say_seeing()
+            self._database.back()
+            self._say_well()
             return pause
         finally:
             self._is_in_turn = False
         return BACK_OFF_SECONDS
 
-    def _say_blind(self, error: SQLAlchemyError) -> None:
-        """Say once that the database is away."""
-        if not self._is_blind:
-            line = str(error).splitlines()[0]
-            logger.warning("waiting for the database", extra={"error": line})
-        self._is_blind = True
-
-    def _say_seeing(self) -> None:
-        if self._is_blind:
-            logger.info("the database is back")
-        self._is_blind = False
+    def _say_well(self) -> None:
+        """Tell the service manager of this turn, and what it shows when that has changed."""
+        status = "standing by: another beat leads" if self._lead.term is None else "leading"
+        if self._publisher.is_waiting:
+            status = "waiting for the broker"
+        if status == self._status:
+            notify.alive()
+        else:
+            self._status = status
+            notify.ready(status)
 
     def close(self) -> None:
         """Give the lead back, so that another beat takes over at once.
@@ -100,6 +104,7 @@ class DatabaseScheduler(Scheduler):
         """
         if self._is_in_turn:
             return
+        notify.stopping()
         self._publisher.close()
         with self.app.flask_app.app_context():
             self._lead.give_back()
@@ -111,6 +116,7 @@ class DatabaseScheduler(Scheduler):
             return STAND_BY_SECONDS
         if self._term != self._lead.term:
             self._begin_term()
+            self._publisher.look()
         outlook = _look()
         if outlook.has_unplanned:
             self._plan()

@@ -5,21 +5,23 @@ import io
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from flask import Flask
-from sqlalchemy import insert, select
+from sqlalchemy import Table, insert, select
 from wtforms import Field, SelectField, SelectMultipleField, StringField, TextAreaField
 
 from admin.acts import ActForm
 from admin.base import TableView
 from admin.forms import AdminForm
 from admin.views import every_view
-from callbacks.models import Callback
+from callbacks.models import Callback, MailRule
 from core.clock import utcnow
 from core.db import reading, unit_of_work
 from core.editing import By
 from core.ids import new_id
+from core.pause_models import DispatchPause
 from core.people import services
 from core.queues import TaskName
 from core.schedules import edits as schedules
@@ -27,7 +29,9 @@ from core.spreadsheets import FORMULA
 from core.web import settings
 from invoices.letters import Template
 from invoices.models import BulkAct
+from invoices.report_models import ReportMail
 from invoices.services import letters, totals
+from invoices.suppression_models import Suppression
 from tests.admin.conftest import Person
 from tests.admin.hostile import plant, signs_of_life
 from tests.support import factories
@@ -65,6 +69,8 @@ def desk_of_all(admin: Person) -> None:
         totals.store(connection, week)
         connection.execute(insert(Callback.__table__).values(_callback()))
         connection.execute(insert(BulkAct.__table__).values(_bulk_act()))
+        for table, row in _rows_of_mail(source.id).items():
+            connection.execute(insert(table).values({"id": new_id(), **row}))
 
 
 def _callback() -> dict[str, object]:
@@ -96,6 +102,22 @@ def _bulk_act() -> dict[str, object]:
         "options": {},
         "state": "done",
         "created_at": utcnow(),
+    }
+
+
+def _rows_of_mail(source_id: UUID) -> dict[Table, dict[str, object]]:
+    """Return a row of each table that says something of mails, or of pauses."""
+    now = utcnow()
+    suppression = {"soft_count": 0, "is_hard": True, "suppressed_at": now, "created_at": now}
+    mail = {"week": "2026-W46", "once": "o", "recipients": ["a@example.com"], "state": "sent"}
+    rule = {"likeness": "l", "said_by": "s", "dsn_status": "", "template": "t", "ruling": "none"}
+    pause = {"reason": "r", "paused_at": now, "paused_by": "p", "resumed_at": now}
+    return {
+        Suppression.__table__: suppression | {"source_id": source_id, "address": "a@example.com"},
+        ReportMail.__table__: mail | {"asked_by": "a", "attempt_count": 0, "created_at": now},
+        MailRule.__table__: rule
+        | {"reason": "r", "is_disabled": False, "hits": 0, "created_at": now},
+        DispatchPause.__table__: pause,
     }
 
 

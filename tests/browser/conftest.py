@@ -19,6 +19,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--pictures-as", default="webp", choices=("webp", "png"))
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Keep what shares a site in one process of `--dist loadgroup`."""
+    shares = "site" in getattr(item, "fixturenames", ())
+    item.add_marker(pytest.mark.xdist_group("site" if shares else item.path.stem))
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """The browser of this run; each test has windows and cookies of its own."""

@@ -12,6 +12,7 @@ import manage
 from core import settings
 from core.cli import LazyCommand
 from tests.support.data import ROOT
+from tests.support.metric_names import metric_names
 
 DOCS = ROOT / "docs"
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *DOCS.glob("*.md"))
@@ -106,3 +107,10 @@ def test_pictures_ask_no_other_site() -> None:
         content = picture.read_text(encoding="utf-8")
 
         assert not re.search(r"""(?:href=|url\()["']?https?:|@import|<script""", content)
+
+
+def test_every_metric_is_described(client: FlaskClient, tmp_path: Path) -> None:
+    rows = [line for line in text("monitoring.md").splitlines() if line.startswith("| `kuvert_")]
+    described = {name for row in rows for name in re.findall(r"`(kuvert_\w+)`", row)}
+
+    assert described == metric_names(client, tmp_path)

@@ -24,7 +24,7 @@ from tests.conventions.sources import calls
 OPEN = {
     "/healthz": "for load balancers",
     "/readyz": "for load balancers",
-    "/metrics": "for Prometheus",
+    "/metrics": "for Prometheus, with a token or on this machine",
     "/openapi.json": "public, as documentation is",
     "/docs": "public, as documentation is",
     "/docs/<name>": "public, as documentation is",

@@ -69,8 +69,7 @@ def test_beat_acts_as_beat(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
         return 1.0
 
     monkeypatch.setattr(DatabaseScheduler, "_turn", turn)
-    scheduler = object.__new__(DatabaseScheduler)
-    scheduler.app, scheduler._is_blind = app.extensions["celery"], False
+    scheduler = DatabaseScheduler(app.extensions["celery"])
 
     assert scheduler.tick() == 1.0
     assert seen == ["beat"]

@@ -22,7 +22,7 @@ from tests.support import desk
 from tests.support.factories import SourceWithKey, add_invoice
 
 every_database = pytest.mark.every_database
-pytestmark = pytest.mark.usefixtures("unaudited")
+pytestmark = [pytest.mark.every_case, pytest.mark.usefixtures("unaudited")]
 
 SOURCES = Source.__table__
 DELIVERIES = Delivery.__table__

@@ -16,7 +16,11 @@ from tests.support import desk
 SOURCES = Source.__table__
 KEYS = ApiKey.__table__
 
-pytestmark = [pytest.mark.every_database, pytest.mark.usefixtures("unaudited")]
+pytestmark = [
+    pytest.mark.every_database,
+    pytest.mark.every_case,
+    pytest.mark.usefixtures("unaudited"),
+]
 
 
 def a_source(name: str) -> dict[str, Any]:

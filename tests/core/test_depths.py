@@ -8,9 +8,8 @@ from celery import Celery
 
 from core import depths
 from core.app import create_app
-from core.celery_app import _declare_queues
 from core.errors import UnavailableError
-from core.queues import DEAD_QUEUE, QUEUE_OF, TaskName
+from core.queues import DEAD_QUEUE, QUEUE_OF, TaskName, declare_all
 from tests.support.brokers import virtual_host
 from tests.support.environment import make_settings
 
@@ -43,7 +42,8 @@ def test_a_folder_is_counted(tmp_path: Path) -> None:
 
 
 def test_rabbitmq_is_asked(rabbitmq: Celery) -> None:
-    _declare_queues(rabbitmq)
+    with rabbitmq.connection_for_write() as connection:
+        declare_all(connection, rabbitmq.conf.task_queues)
     for _ in range(2):
         rabbitmq.send_task(str(TaskName.GET_ACTIVE_INVOICES))
         rabbitmq.send_task(str(TaskName.SEND_INVOICE), args=("x",))

@@ -12,7 +12,7 @@ from core.clock import utcnow
 from core.db import unit_of_work
 from core.leases import LEASES, Busy, Held
 
-pytestmark = pytest.mark.every_database
+pytestmark = [pytest.mark.every_database, pytest.mark.every_case]
 
 MINUTE = timedelta(minutes=1)
 NAME = "tasks.something"

@@ -68,6 +68,7 @@ def deliveries(**changes: Any) -> Pump:  # noqa: ANN401 - members of a Pump
         "table": DELIVERIES,
         "is_due": claims.has_due,
         "claim": claims.claim,
+        "oldest": claims.oldest,
     }
     return Pump(**given | changes)
 

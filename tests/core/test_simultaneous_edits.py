@@ -35,7 +35,7 @@ from status.models import Status
 from status.subscriptions import SUBSCRIPTIONS
 from tests.support.factories import SourceWithKey, add_subscription
 
-pytestmark = pytest.mark.every_database
+pytestmark = [pytest.mark.every_database, pytest.mark.every_case]
 
 FEW, MANY = 20, 1000
 MEANINGS = (Status.SENT, Status.DELIVERED, Status.UNDELIVERABLE)

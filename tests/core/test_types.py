@@ -16,6 +16,7 @@ from core.types import Amount, UtcDateTime
 from invoices.models import Report
 from tests.support.factories import SourceWithKey
 
+pytestmark = pytest.mark.every_case
 every_database = pytest.mark.every_database
 
 LEASES = Lease.__table__

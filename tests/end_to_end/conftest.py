@@ -17,6 +17,13 @@ def shared(
         yield running
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Keep what shares an installation in one process of `--dist loadgroup`."""
+    callspec = getattr(item, "callspec", None)
+    backend = callspec and callspec.params.get("shared")
+    item.add_marker(pytest.mark.xdist_group(f"desk-{backend}" if backend else item.path.stem))
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave storms out of a run that does not ask for them by `-m storm`."""
     if "storm" in config.getoption("-m"):

@@ -12,7 +12,7 @@ from tests.support import desk
 from tests.support.data import missing
 from tests.support.factories import SourceWithKey, add_invoice
 
-pytestmark = pytest.mark.every_database
+pytestmark = [pytest.mark.every_database, pytest.mark.every_case]
 
 ACME = {"name": "Äcme_100% & Söhne", "email": "deliver@sandbox.example"}
 

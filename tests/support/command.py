@@ -4,12 +4,15 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+SPARE = (sys.executable, "-m", "tests.support.spare")
 
 
 @dataclass(frozen=True)
@@ -22,14 +25,12 @@ class Manage:
     def __call__(self, *args: str) -> subprocess.CompletedProcess[str]:
         """Run one command to its end."""
         plain = {name: text for name, text in os.environ.items() if not name.startswith("KUVERT_")}
-        return subprocess.run(
-            [sys.executable, str(ROOT / "manage.py"), *args],
-            env={**plain, "KUVERT_HOME": str(self.home), **self.environ},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        environ = {**plain, "KUVERT_HOME": str(self.home), **self.environ}
+        with tempfile.TemporaryDirectory() as folder:
+            out, err = Path(folder, "out"), Path(folder, "err")
+            order = {"args": args, "environ": environ, "out": str(out), "err": str(err)}
+            code = _ask(json.dumps(order))
+            return subprocess.CompletedProcess(args, code, out.read_text(), err.read_text())
 
     def json(self, *args: str) -> Any:  # noqa: ANN401
         """Run one command with --json, which must succeed, and return what it printed."""
@@ -43,3 +44,19 @@ class Manage:
         assert done.returncode == 1, done.stdout
         [line] = done.stderr.splitlines()
         return line
+
+
+@cache
+def _spare() -> subprocess.Popen[str]:
+    """Start what runs commands; it ends with this process, whose end of the pipe it reads."""
+    return subprocess.Popen(
+        SPARE, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+def _ask(order: str) -> int:
+    spare = _spare()
+    assert spare.stdin
+    assert spare.stdout
+    print(order, file=spare.stdin, flush=True)
+    return int(spare.stdout.readline())

@@ -152,8 +152,8 @@ def main(texts: Sequence[str]) -> None:
         full_subscriptions.add("erp")
         _hand_over(ROUNDS)
         _act(ids)
-        _call_back()
         _bounce_back()
+        _call_back()  # the last that works on callbacks: one has only been received
         _suppress()
         full_subscriptions.push()
         _take(_ordinary(8, number="NEW-"), "erp")

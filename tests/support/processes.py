@@ -137,6 +137,11 @@ class Installation:
             **more,
         }
 
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """The environment of what is started here."""
+        return self._environ
+
     def give(self, **more: str) -> None:
         """Give these settings to what is started from now on."""
         self._environ |= more

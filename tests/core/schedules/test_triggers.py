@@ -16,7 +16,7 @@ from tests.core.schedules.beat import Beat, add, edit, hourly, row, sql
 from tests.core.schedules.conftest import Clock
 from tests.core.schedules.support import utc
 
-pytestmark = pytest.mark.every_database
+pytestmark = [pytest.mark.every_database, pytest.mark.every_case]
 
 DAILY = {"crontab": "0 9 * * *"}
 OTHER_VALUES = {
