@@ -258,8 +258,9 @@ schema() {
 }
 
 first_admin() {
-	[ -x "$HOME_DIR/.venv/bin/python" ] && [ "$(manage user list --json 2>/dev/null | tr -d '[:space:]')" != '[]' ] && return
-	do_it "add the first admin $admin" manage user add "$admin" --role admin
+	local people=''
+	[ ! -x "$HOME_DIR/.venv/bin/python" ] || people=$(manage user list --json 2>/dev/null | tr -d '[:space:]') || people=''
+	case $people in '' | '[]') do_it "add the first admin $admin" manage user add "$admin" --role admin ;; esac
 }
 
 # ---- what runs it ----
@@ -310,6 +311,7 @@ systemd() {
 
 supervisor() {
 	local is_new=
+	folder /var/log/kuvert root:adm 750
 	same "$SOURCE/deploy/supervisor/kuvert.conf" /etc/supervisor/conf.d/kuvert.conf 644
 	[ -n "$starts" ] && [ -n "$is_new" ] || return 0
 	if supervisorctl pid >/dev/null 2>&1; then
