@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Pause and resume all that goes out; see what would.",
     ),
     "audit": ("core.cli_audit:audit", "See who changed what, and why."),
+    "doctor": ("core.cli_doctor:doctor", "Say whether everything is well, and what to do."),
     "metrics": ("core.cli_metrics:metrics", "Print the metrics for Prometheus."),
     "logs": ("core.cli_logs:logs", "Prove the way to Logstash."),
     "task": ("core.cli_task:task", "Send a task by its wire name."),

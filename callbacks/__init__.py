@@ -8,12 +8,14 @@ if TYPE_CHECKING:
 
 def init_app(app: "Flask") -> None:
     """Attach the callback tables, routes and tasks to `app`."""
-    from callbacks import mappings, models, readings, routes, short_way, tasks  # noqa: F401
+    from callbacks import doctoring, mappings, models, readings, routes, short_way, tasks  # noqa: F401
     from core import pump
+    from core.doctor import findings
     from core.metrics import families
     from invoices import setup
 
     families.register(readings.read)
+    findings.register("mailbox", doctoring.mailbox)
     pump.register(tasks.CALLBACKS)
     if mappings.map_usual_words not in setup.provider_added:
         setup.provider_added.append(mappings.map_usual_words)

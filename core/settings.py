@@ -19,6 +19,10 @@ from core import envfile, mail_server, secret_key, setting_values
 from core.errors import SettingsError
 
 PREFIX = "KUVERT_"
+_ROOT = Path(__file__).resolve().parents[1]
+ENV_FILE = _ROOT / ".env"
+"""The file beside manage.py."""
+
 NAMES = (
     "KUVERT_HOME",
     "KUVERT_DATABASE_URL",
@@ -150,7 +154,7 @@ def current() -> Settings:
         SettingsError: with one line for each thing that is wrong.
         KuvertError: the generated key cannot be kept in or read from the home folder.
     """
-    return Settings.from_environment(os.environ, root=Path(__file__).resolve().parents[1])
+    return Settings.from_environment(os.environ, root=_ROOT)
 
 
 def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
@@ -200,7 +204,7 @@ class _Reader:
         self.problems.setdefault(name, f"{name}: {phrase}")
 
     def _env_file(self) -> dict[str, str]:
-        path = self.root / ".env"
+        path = self.root / ENV_FILE.name
         try:
             return _ours(envfile.read(path))
         except envfile.EnvFileError as error:
@@ -297,7 +301,7 @@ def _check(settings: Settings, reader: _Reader) -> None:
 
 def _refuse_dangers(settings: Settings, reader: _Reader) -> None:
     key = settings.secret_key
-    if key and _is_weak(key):
+    if key and is_weak(key):
         reader.fail(
             "KUVERT_SECRET_KEY",
             f"too weak for production; set the result of {setting_values.KEY_RECIPE}",
@@ -313,7 +317,8 @@ def _refuse_dangers(settings: Settings, reader: _Reader) -> None:
         )
 
 
-def _is_weak(key: str) -> bool:
+def is_weak(key: str) -> bool:
+    """Tell whether a secret key could be guessed; production takes none that could."""
     short = len(key) < _SHORTEST_PRODUCTION_KEY
     return short or len(set(key)) < _FEWEST_DIFFERENT or bool(_WEAK_WORDS.search(key))
 

@@ -78,6 +78,12 @@ rsyslog() {
 	install_alone rsyslog
 }
 
+# What checks alert rules; it comes with the server.
+promtool() {
+	[ -x /usr/bin/promtool ] && return
+	install_alone prometheus
+}
+
 fonts() {
 	install fonts-noto-core
 	install fonts-droid-fallback
@@ -98,6 +104,7 @@ rabbitmq
 chromium
 dovecot
 rsyslog
+promtool
 fonts
 deployment
-say 'RabbitMQ, PostgreSQL and MariaDB are reachable; Chromium, Dovecot, rsyslog and fonts are there'
+say 'RabbitMQ, PostgreSQL and MariaDB are reachable; Chromium, Dovecot, rsyslog, promtool and fonts are there'

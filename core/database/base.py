@@ -65,6 +65,7 @@ class Database:
     driver: ClassVar[str]
     package: ClassVar[str]
     needs_server: ClassVar[bool] = True
+    size_query: ClassVar[str]
     single_options: ClassVar[dict[str, Any]] = {
         "isolation_level": "AUTOCOMMIT",
         "kuvert_single": True,
@@ -142,6 +143,12 @@ class Database:
     def clock(self) -> ColumnElement[datetime]:
         """Return what reads the time in a statement, by one clock for all hosts."""
         raise NotImplementedError
+
+    # ---- size --------------------------------------------------------------------------------
+
+    def size(self, connection: Connection) -> int:
+        """Return how much the database takes on its disk, in bytes."""
+        return int(connection.exec_driver_sql(self.size_query).scalar_one() or 0)
 
     # ---- sets of rows ------------------------------------------------------------------------
 

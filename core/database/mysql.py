@@ -17,6 +17,10 @@ class MysqlDatabase(Database):
 
     driver: ClassVar[str] = "mysql+pymysql"
     package: ClassVar[str] = "pymysql"
+    size_query = (
+        "SELECT SUM(data_length + index_length) FROM information_schema.tables"
+        " WHERE table_schema = DATABASE()"
+    )
 
     def engine_options(self) -> dict[str, Any]:
         """Bound every wait, keep four-byte characters, and see what others committed.

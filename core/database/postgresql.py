@@ -43,6 +43,7 @@ class PostgresqlDatabase(Database):
 
     driver: ClassVar[str] = "postgresql+psycopg"
     package: ClassVar[str] = "psycopg[binary]"
+    size_query = "SELECT pg_database_size(current_database())"
 
     def __init__(self, url: str | URL) -> None:
         self._indexes: set[str] = set()

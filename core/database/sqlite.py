@@ -25,6 +25,7 @@ class SqliteDatabase(Database):
 
     driver: ClassVar[str] = "sqlite+pysqlite"
     package: ClassVar[str] = "python with the sqlite3 module"
+    size_query = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
     needs_server: ClassVar[bool] = False
     # Without a BEGIN of ours the driver commits each statement; SQLAlchemy's AUTOCOMMIT would
     # leave the BEGIN in and roll back what was written when the connection is given back.
