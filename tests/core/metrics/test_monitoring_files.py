@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]
 from flask.testing import FlaskClient
 
 from tests.support.data import ROOT, missing
