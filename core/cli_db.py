@@ -25,7 +25,7 @@ def upgrade() -> None:
     """Bring the database to the schema of this code."""
     from core import migrations
 
-    with _database() as database:
+    with opened() as database:
         migrations.upgrade(database, timezone=settings().timezone.key)
         click.echo(f"the database is at {migrations.head()}")
 
@@ -39,7 +39,7 @@ def downgrade(revision: str, *, yes: bool) -> None:
 
     if not yes:
         click.confirm(f"Take the database back to {revision}? Data may go", abort=True)
-    with _database() as database:
+    with opened() as database:
         migrations.downgrade(database, revision)
     click.echo(f"the database is at {revision}")
 
@@ -49,7 +49,7 @@ def current_revision() -> None:
     """Print the revision the database is at."""
     from core import migrations
 
-    with _database() as database, database.single() as connection:
+    with opened() as database, database.single() as connection:
         click.echo(migrations.current(connection) or "empty")
 
 
@@ -60,7 +60,7 @@ def check() -> None:
     from core.app import PACKAGES
 
     migrations.load_models(PACKAGES)
-    with _database() as database, database.single() as connection:
+    with opened() as database, database.single() as connection:
         at, head = migrations.current(connection), migrations.head()
         if at != head:
             raise KuvertError(f"the database is at {at or 'nothing'}, the code knows {head}")
@@ -71,12 +71,16 @@ def check() -> None:
 
 
 @contextmanager
-def _database() -> Iterator["Database"]:
-    """Open the database; in one line, without its password, when it cannot be reached."""
+def opened(database: "Database | None" = None) -> Iterator["Database"]:
+    """Open the database of the settings, or this one, and close it in the end.
+
+    Raises:
+        UnavailableError: it cannot be used; in one line, without its password.
+    """
     from core.database import Database
 
     set_up(settings())
-    database = Database(settings().database_url)
+    database = database or Database(settings().database_url)
     try:
         yield database
     except OperationalError as error:

@@ -16,6 +16,10 @@ from core.database import Database
 from core.errors import KuvertError
 from core.models import Base
 
+VERSION_TABLE = "alembic_version"
+UNFINISHED = "restoring"
+"""What stands in place of the revision while a restore fills a database that cannot undo it."""
+
 ENGINE_ONLY = frozenset({"ix_documents_search"})
 FOLDER = Path(__file__).resolve().parent.parent / "migrations"
 
@@ -53,6 +57,47 @@ def upgrade(database: Database, revision: str = "head", timezone: str = "UTC") -
     command.upgrade(config, revision)
 
 
+def upgrade_within(
+    database: Database,
+    connection: Connection,
+    revision: str = "head",
+    *,
+    timezone: str = "UTC",
+    version_table: str = VERSION_TABLE,
+) -> None:
+    """Do as `upgrade` on a connection, and leave the end of its transaction to the caller.
+
+    The revision is kept in `version_table`.
+    """
+    config = _config(database)
+    config.attributes.update(timezone=timezone, connection=connection, version_table=version_table)
+    command.upgrade(config, revision)
+
+
+def known_revision(connection: Connection) -> str | None:
+    """Return the revision the database is at; None for an empty one.
+
+    Raises:
+        KuvertError: a newer Kuvert has been here, or a restore into it did not finish.
+    """
+    at = current(connection)
+    if at == UNFINISHED:
+        raise KuvertError(
+            "a restore or move into this database did not finish, and what is in it cannot be"
+            " used: run the same command again with --force"
+        )
+    if at is not None and not is_known(at):
+        detail = f"the database is at {at}, the code knows {head()}; use the Kuvert that made it"
+        raise KuvertError(detail)
+    return at
+
+
+def is_known(revision: str) -> bool:
+    """Tell whether this code has the migration that leads to a revision."""
+    scripts = ScriptDirectory(str(FOLDER)).walk_revisions()
+    return revision in {script.revision for script in scripts}
+
+
 def downgrade(database: Database, revision: str) -> None:
     """Take the database back to `revision`; `base` empties it.
 
@@ -69,11 +114,7 @@ def downgrade(database: Database, revision: str) -> None:
 def _check_known(database: Database) -> None:
     """Refuse a database at a revision that this code does not have."""
     with database.single() as connection:
-        at = current(connection)
-    known = {script.revision for script in ScriptDirectory(str(FOLDER)).walk_revisions()}
-    if at is not None and at not in known:
-        detail = f"the database is at {at}, the code knows {head()}; use the Kuvert that made it"
-        raise KuvertError(detail)
+        known_revision(connection)
 
 
 def differences(connection: Connection) -> list[str]:

@@ -5,7 +5,7 @@ nowhere else: connection options, how a set of due rows is claimed, how many row
 once, and how a table is made append-only.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from importlib import import_module
@@ -32,6 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
+from core.database.rebuilding import Rebuild
 from core.errors import SettingsError
 
 Values = Mapping[str, object]
@@ -100,6 +101,22 @@ class Database:
         """Return the engine of such connections, for a session."""
         return self._single
 
+    def snapshot(self) -> AbstractContextManager[Connection]:
+        """Open a connection for reads that all see the same moment, however long they take."""
+        raise NotImplementedError
+
+    def rebuild(self, names: Collection[str]) -> AbstractContextManager[Rebuild]:
+        """Give an empty database to fill; it takes the place of this one when the block ends well.
+
+        `names` are the tables that go, those that refer to others first. Killed in between, this
+        one is as it was; on MySQL, which cannot take tables back, it is at no revision, says so,
+        and has to be filled again.
+
+        Raises:
+            UnavailableError: somebody else uses the database.
+        """
+        raise NotImplementedError
+
     def forget_connections(self) -> None:
         """Drop pooled connections without closing them; a child calls this after a fork."""
         self.engine.dispose(close=False)
@@ -122,6 +139,8 @@ class Database:
         """
         for dialect in {engine.dialect for engine in (self.engine, self._single)}:
             usual = dialect.execution_ctx_cls
+            if issubclass(usual, context):
+                continue
             dialect.execution_ctx_cls = type(usual.__name__, (context, usual), {})
 
     def engine_options(self) -> dict[str, Any]:

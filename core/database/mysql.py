@@ -1,6 +1,7 @@
 """MySQL 8 and MariaDB 10.6 or newer, through PyMySQL."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
@@ -9,7 +10,11 @@ from sqlalchemy import URL, ColumnElement, Connection, Table, func, select, text
 from sqlalchemy.dialects.mysql import insert
 
 from core.database.base import Database, Values
+from core.database.rebuilding import Rebuild, present
 from core.types import UtcDateTime
+
+_RESTORED = "restored_version"
+"""Where the revision stands while tables are filled anew."""
 
 
 class MysqlDatabase(Database):
@@ -43,6 +48,30 @@ class MysqlDatabase(Database):
                 "sql_mode=CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')",
             },
         }
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Use one REPEATABLE READ transaction; its first read fixes the moment."""
+        engine = self.engine.execution_options(isolation_level="REPEATABLE READ")
+        with engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def rebuild(self, names: Collection[str]) -> Iterator[Rebuild]:
+        """Say that it is unfinished from the beginning to the end: no table can be taken back."""
+        with self.engine.connect() as connection:
+            with connection.begin():
+                _write_revision(connection, "restoring")
+                connection.exec_driver_sql("SET SESSION foreign_key_checks = 0")
+                for name in present(connection, [*names, _RESTORED]):
+                    connection.exec_driver_sql(f"DROP TABLE `{name}`")
+                connection.exec_driver_sql("SET SESSION foreign_key_checks = 1")
+            yield Rebuild(self, connection, _RESTORED, connection.begin)
+            with connection.begin():
+                found = connection.exec_driver_sql(f"SELECT version_num FROM {_RESTORED}")  # noqa: S608 - our own name
+                _write_revision(connection, found.scalar_one())
+            with connection.begin():
+                connection.exec_driver_sql(f"DROP TABLE {_RESTORED}")
 
     def clock(self) -> ColumnElement[datetime]:
         """Return the server's time to the microsecond."""
@@ -101,6 +130,13 @@ class MysqlDatabase(Database):
         if url.get_backend_name() == "mariadb":
             url = url.set(drivername=self.driver)
         return super()._complete(url)
+
+
+def _write_revision(connection: Connection, revision: str) -> None:
+    table = "CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) PRIMARY KEY)"
+    connection.exec_driver_sql(table)
+    connection.exec_driver_sql("DELETE FROM alembic_version")
+    connection.execute(text("INSERT INTO alembic_version VALUES (:at)"), {"at": revision})
 
 
 ENGINE = MysqlDatabase

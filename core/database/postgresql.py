@@ -1,6 +1,7 @@
 """PostgreSQL through psycopg 3."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -32,7 +33,13 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from core.database import psycopg_direct
 from core.database.base import WATCHED, Database, Family, Values
+from core.database.rebuilding import Rebuild, in_one_transaction, present
 from core.types import UtcDateTime
+
+_PATIENTLY = (
+    "SET LOCAL statement_timeout = 0",
+    "SET LOCAL idle_in_transaction_session_timeout = 0",
+)
 
 COPY_FROM_ROWS = 20
 """From this many rows on COPY is quicker than a pipeline of INSERTs."""
@@ -63,6 +70,28 @@ class PostgresqlDatabase(Database):
                 "options": f"{bounds} {idle}",
             },
         }
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Use one REPEATABLE READ transaction, without the bounds that requests have."""
+        engine = self.engine.execution_options(isolation_level="REPEATABLE READ")
+        with engine.connect() as connection, connection.begin():
+            for statement in ("SET TRANSACTION READ ONLY", *_PATIENTLY):
+                connection.exec_driver_sql(statement)
+            yield connection
+
+    @contextmanager
+    def rebuild(self, names: Collection[str]) -> Iterator[Rebuild]:
+        """Do all in one transaction: tables that were dropped come back when it is rolled back."""
+        with in_one_transaction(self, self.engine) as made:
+            for statement in _PATIENTLY:
+                made.connection.exec_driver_sql(statement)
+            for name in present(made.connection, [*names, made.version_table]):
+                made.connection.exec_driver_sql(f'DROP TABLE "{name}" CASCADE')
+            for name in names:
+                for function in ("refuse", "replan"):
+                    made.connection.exec_driver_sql(f'DROP FUNCTION IF EXISTS "{name}_{function}"')
+            yield made
 
     def _make_single(self) -> Engine:
         """Keep connections of their own: switching a shared one costs more than a short read."""

@@ -1,7 +1,11 @@
 """SQLite: one file, one writer, no server."""
 
-from collections.abc import Sequence
+import os
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -11,6 +15,8 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from core.clock import utcnow
 from core.database.base import Database, Values
+from core.database.rebuilding import Rebuild, in_one_transaction
+from core.errors import UnavailableError
 from core.types import UtcDateTime
 
 BUSY_SECONDS = 10
@@ -35,6 +41,29 @@ class SqliteDatabase(Database):
         """Let us, not the driver, begin transactions, and set the file's modes."""
         event.listen(engine, "connect", _on_connect)
         event.listen(engine, "begin", _on_begin)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Use one transaction that reads: its first read fixes the moment, and nobody waits."""
+        with self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def rebuild(self, names: Collection[str]) -> Iterator[Rebuild]:  # noqa: ARG002 - a new file
+        """Fill a new file beside the old one, which it replaces at the end."""
+        old = Path(self.url.database or "")
+        new = old.with_name(f".{old.name}.restoring")
+        _remove(new)
+        made = SqliteDatabase(self.url.set(database=str(new)))
+        try:
+            with in_one_transaction(made, made.engine) as rebuild:
+                yield rebuild
+            made.close()
+            self.close()
+            _replace(old, new)
+        finally:
+            made.close()
+            _remove(new)
 
     def clock(self) -> ColumnElement[datetime]:
         """Return our own time: whoever opens the file is on the same host."""
@@ -100,6 +129,45 @@ def _on_begin(connection: Connection) -> None:
         return
     is_write = options.get("kuvert_write")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
+
+
+def _replace(old: Path, new: Path) -> None:
+    """Put a new file in the place of the old one, which nobody may have open.
+
+    Raises:
+        UnavailableError: somebody has.
+    """
+    if old.exists():
+        _fold(old)
+        new.chmod(old.stat().st_mode & 0o777)
+    with new.open("rb+") as file:
+        os.fsync(file.fileno())
+    new.replace(old)
+    descriptor = os.open(old.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _fold(path: Path) -> None:
+    """Write the log of a file into it: left beside, it would be taken for that of the new one."""
+    connection = sqlite3.connect(path, timeout=1.0, isolation_level=None)
+    try:
+        connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+        [mode] = connection.execute("PRAGMA journal_mode=DELETE").fetchone()
+        if mode != "delete":
+            raise UnavailableError(f"{path} is in use: stop web, workers and beat first")
+    except sqlite3.OperationalError as error:
+        message = f"{path} is in use: stop web, workers and beat first ({error})"
+        raise UnavailableError(message) from error
+    finally:
+        connection.close()
+
+
+def _remove(path: Path) -> None:
+    for ending in ("", "-wal", "-shm", "-journal"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
 
 
 ENGINE = SqliteDatabase
