@@ -2,19 +2,22 @@
 
 import re
 from collections.abc import Sequence
-from email import policy
+from email.header import Header
 from email.headerregistry import Address
 from email.message import EmailMessage
+from email.policy import EmailPolicy
 from email.utils import make_msgid, parseaddr
 
 from core import smtp
 from core.clock import utcnow
-from core.errors import KuvertError
+from core.errors import InputError, KuvertError
 from core.settings import Settings
 from core.smtp import Answer, Mailbox, Server
 
 _UNQUOTED = re.compile(r'^"|"$|\\(.)')
 """What quoting puts around a local part (RFC 5321 §4.1.2); headers are quoted anew."""
+_LINE_LENGTH = 76  # RFC 2047 §2
+_BREAKS = re.compile(r"[\r\n\0]")
 
 
 class NoMailServerError(KuvertError):
@@ -49,9 +52,25 @@ def send(message: EmailMessage, to: Sequence[str], settings: Settings) -> Answer
 
 
 def as_bytes(message: EmailMessage) -> bytes:
-    """Return a message as it goes over the wire, in ASCII wherever that can be said in it."""
-    rules = policy.SMTP.clone(cte_type="7bit", utf8=_has_utf8_address(message))
+    """Return a message as it goes over the wire, in ASCII wherever that can be said in it.
+
+    Raises:
+        InputError: a header would become two.
+    """
+    for part in message.walk():
+        for name, value in part.items():
+            if _BREAKS.search(str(value)):
+                raise InputError(f"the header {name} would have a line break in it")
+    rules = _Rules(linesep="\r\n", cte_type="7bit", utf8=_has_utf8_address(message))
     return message.as_bytes(policy=rules)
+
+
+def literal(text: str) -> str:
+    """Return a text as it can be set in a header without being read as code (RFC 2047).
+
+    The email library decodes `=?utf-8?q?a=0D=0ABcc:…?=` when it is set, and writes the line break.
+    """
+    return text.replace("=?", "= ?")
 
 
 def shown(name: str, address: str) -> Address:
@@ -61,7 +80,30 @@ def shown(name: str, address: str) -> Address:
         InputError: it cannot be one.
     """
     box = Mailbox.of(address)
-    return Address(name, _UNQUOTED.sub(r"\1", box.local), box.domain)
+    return Address(literal(name), _UNQUOTED.sub(r"\1", box.local), box.domain)
+
+
+class _Rules(EmailPolicy):
+    """Writes addresses itself: Python loses the quotes of a name that it folds.
+
+    `Ferdinand, Muster & Partner … <a@b.example>` would be two senders then.
+    """
+
+    def fold_binary(self, name: str, value: object) -> bytes:
+        """Write a header."""
+        boxes: Sequence[Address] = getattr(value, "addresses", ())
+        if not boxes:
+            written: bytes = super().fold_binary(name, value)  # type: ignore[arg-type]
+            return written
+        lines = ",\r\n ".join(self._written(box) for box in boxes)
+        return f"{name}: {lines}\r\n".encode("utf-8" if self.utf8 else "ascii")
+
+    def _written(self, box: Address) -> str:
+        name = box.display_name
+        if self.utf8 or name.isascii():
+            return str(box)
+        coded = Header(name, "utf-8", maxlinelen=_LINE_LENGTH, header_name="Reply-To")
+        return f"{coded.encode(linesep=self.linesep)} <{box.addr_spec}>"
 
 
 def _complete(message: EmailMessage, sender: tuple[str, str], to: Sequence[str]) -> None:

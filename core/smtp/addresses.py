@@ -48,6 +48,9 @@ class Mailbox:
 def _is_local(local: str) -> bool:
     if not 0 < len(local.encode()) <= LONGEST_LOCAL_PART or not local.isprintable():
         return False
+    if "=?" in local:
+        # In a header it is the beginning of a word in code (RFC 2047), whatever that holds.
+        return False
     return bool(_DOTTED.fullmatch(local) or _QUOTED.fullmatch(local))
 
 

@@ -62,7 +62,7 @@ def build(
     message["To"] = mailer.shown("", recipient)
     if route.reply_to:
         message["Reply-To"] = mailer.shown("", route.reply_to)
-    message["Subject"] = letter.subject
+    message["Subject"] = mailer.literal(letter.subject)
     message["Date"] = utcnow()
     message["Message-ID"] = mail_token.message_id(secret_key, envelope.delivery_id, sender.domain)
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's absence answers a machine

@@ -1,7 +1,11 @@
 """Kuvert's own mail."""
 
 from dataclasses import replace
+from email import message_from_bytes
+from email.header import decode_header, make_header
 from email.message import EmailMessage
+from email.policy import compat32
+from email.utils import getaddresses
 from pathlib import Path
 
 import pytest
@@ -86,3 +90,43 @@ def test_an_address_with_a_line_break_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match="not an address"):
         mailer.send(report(), ["a@example.com\r\nBcc: x@y.example"], ours)
+
+
+NAMES = (
+    'Ferdinand, Muster & Partner Beratungsgesellschaft (Nord), "Steuern"; Recht <a@b.example> GmbH',
+    "Müller, Söhne & Partner Beratungsgesellschaft für Rechnungswesen, Steuern (Nord) mbH & Co. KG",
+    "ö" * 120,
+    "x" * 120,
+    "a@b.example, c@d.example",
+    "=?utf-8?q?a=0D=0ABcc:_x@y.example?=",
+)
+
+
+@pytest.mark.parametrize("name", NAMES, ids="abcdef")
+def test_a_sender_s_name_stays_a_name(name: str) -> None:
+    message = report()
+    message["From"] = mailer.shown(name, "billing@seller.example")
+
+    head = mailer.as_bytes(message).partition(b"\r\n\r\n")[0]
+
+    parsed = message_from_bytes(head, policy=compat32)
+    [(shown, address)] = getaddresses([parsed["From"]])
+    decoded = str(make_header(decode_header(shown.replace("\r\n", ""))))
+    assert (decoded, address) == (mailer.literal(name), "billing@seller.example")
+    assert parsed["Bcc"] is None
+    assert max(map(len, head.split(b"\r\n"))) < 200
+
+
+@pytest.mark.parametrize("space", ["=0D=0A", "=0A", "=0D=0A=0D=0A", "=00"], ids="abcd")
+def test_code_in_a_text_becomes_no_header(space: str) -> None:
+    text = f"Invoice =?utf-8?q?a{space}Bcc:_x@y.example?= 7"
+    careless, careful = EmailMessage(), EmailMessage()
+    careless["Subject"] = text
+    careful["Subject"] = mailer.literal(text)
+
+    with pytest.raises(InputError, match="Subject would have a line break"):
+        mailer.as_bytes(careless)
+    assert (
+        mailer.as_bytes(careful)
+        == b"Subject: " + text.encode().replace(b"=?", b"= ?") + b"\r\n\r\n"
+    )

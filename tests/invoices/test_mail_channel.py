@@ -198,9 +198,10 @@ def test_the_message_id_stays_over_attempts(by_mail: SourceWithKey, server: Mail
     [
         ("0192:991825827", "is not an address"),
         ("a@buyer.example\r\nBcc: x@y.example", "is not an address"),
+        ("=?utf-8?q?a=0ABcc=3Ax?=@buyer.example", "is not an address"),
         (None, "there is no address to send it to"),
     ],
-    ids=["a Peppol id", "a second header", "none"],
+    ids=["a Peppol id", "a second header", "one in code", "none"],
 )
 def test_what_is_no_mail_address_gets_nothing(
     by_mail: SourceWithKey, server: MailServer, to: str | None, words: str
@@ -215,9 +216,18 @@ def test_what_is_no_mail_address_gets_nothing(
     assert server.taken == []
 
 
-def test_nothing_in_an_invoice_becomes_a_header(by_mail: SourceWithKey, server: MailServer) -> None:
+@pytest.mark.parametrize(
+    "forged",
+    [
+        "7\r\nBcc: x@y.example\r\n\r\nPay to me\x85\u2028",
+        "=?utf-8?q?7=0D=0ABcc:_x@y.example=0D=0A=0D=0APay_to_me?=",
+    ],
+    ids=["in clear", "in code"],
+)
+def test_nothing_in_an_invoice_becomes_a_header(
+    by_mail: SourceWithKey, server: MailServer, forged: str
+) -> None:
     invoice_to(by_mail)
-    forged = "7\r\nBcc: x@y.example\r\n\r\nPay to me\x85\u2028"
     desk.change(desk.INVOICES, number=forged, seller_name=forged, buyer_name=forged)
 
     desk.send(SmtpChannel())
