@@ -138,7 +138,7 @@ def money(view: object, context: object, row: Row[Any], name: str) -> Markup:  #
     return _html(f'<span class="money">{escape(text)}</span>')
 
 
-GOOD = frozenset({"delivered", "active", "applied", "done", "live", "alive", "accepted"})
+GOOD = frozenset({"delivered", "active", "applied", "done", "live", "alive", "accepted", "ok"})
 BAD = frozenset(
     {
         "undeliverable",
@@ -150,10 +150,12 @@ BAD = frozenset(
         "broken",
         "gone",
         "refused",
+        "fail",
     }
 )
 ODD = frozenset(
     {
+        "warn",
         "unknown",
         "unclear",
         "held",

@@ -3,11 +3,10 @@
 from typing import Any
 
 from flask import current_app
-from flask.typing import ResponseReturnValue
 from flask_admin import AdminIndexView, expose
 from sqlalchemy import Connection, select
 
-from admin.access import Role, holds, refusal
+from admin.page import Page
 from core import heartbeats
 from core.db import database_time, reading
 from core.depths import Depth, depths
@@ -23,19 +22,8 @@ NEEDS_SOMEBODY = (Status.UNKNOWN, Status.HELD, Status.FAILED, Status.UNDELIVERAB
 """Where nothing happens unless a person does something."""
 
 
-class Home(AdminIndexView):
+class Home(Page, AdminIndexView):
     """What staff look at in the morning."""
-
-    def is_accessible(self) -> bool:
-        """Everybody of staff may see it."""
-        return holds(Role.VIEWER)
-
-    def _handle_view(self, name: str, **kwargs: Any) -> ResponseReturnValue | None:  # noqa: ARG002
-        return refusal(Role.VIEWER)
-
-    def _run_view(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
-        # Flask-Admin tries again after a TypeError, which would hide ours.
-        return fn(self, *args, **kwargs)
 
     @expose("/")
     def index(self) -> str:

@@ -11,6 +11,7 @@ from kombu.exceptions import OperationalError
 from core import actor, folder_queue, heartbeats, logs, metrics, notify, task_log
 from core.database import Database
 from core.db import database, db
+from core.errors import KuvertError
 from core.queues import QUEUE_OF, queues
 from core.schedules.running import HEADER, tracked
 from core.settings import Settings
@@ -107,11 +108,21 @@ def _amqp_options() -> dict[str, Any]:
 
 
 def _folder_options(home: Path) -> dict[str, Any]:
-    """Name the folders of the queue that needs no server (read by `filesystem://` alone)."""
+    """Name the folders of the queue that needs no server (read by `filesystem://` alone).
+
+    Raises:
+        KuvertError: they cannot be made.
+    """
     folder_queue.use()
     queue = home / "queue"
-    for name in ("messages", "control", "processed"):
-        (queue / name).mkdir(parents=True, exist_ok=True)
+    try:
+        for name in ("messages", "control", "processed"):
+            (queue / name).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise KuvertError(
+            f"KUVERT_HOME: cannot keep the queue in {queue}: {error.strerror}; give the folder to"
+            " Kuvert's user, and room on its disk"
+        ) from error
     return {
         "data_folder_in": str(queue / "messages"),
         "data_folder_out": str(queue / "messages"),

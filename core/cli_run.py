@@ -11,6 +11,7 @@ import click
 
 from core.logs import set_up
 from core.queues import GROUPS, SIGNALS, WORK
+from core.setting_values import LOOPBACK
 from core.settings import current, is_given_sockets
 
 if TYPE_CHECKING:
@@ -89,9 +90,15 @@ def embedded_options() -> dict[str, object]:
 
 def check_bind(bind: str) -> None:
     """Fail in one line when the address is none, is taken or is not allowed."""
+    from flask.helpers import get_debug_flag
+
     host, _, port = bind.rpartition(":")
     if not host or not port.isdigit():
         raise click.BadParameter(f"{bind!r} is not HOST:PORT", param_hint="--bind")
+    if get_debug_flag() and host.strip("[]") not in LOOPBACK:
+        raise click.ClickException(
+            f"FLASK_DEBUG is on and {bind} can be reached from outside; take FLASK_DEBUG away"
+        )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from core import version
+from core.clock_watch import ClockWatch
 from core.database import Database
 from core.models import Heartbeat
 from core.outages import Outage, outage
@@ -104,6 +105,7 @@ class Pulse:
         self._queues = tuple(queues)
         self._stop = threading.Event()
         self._is_well = True
+        self._clocks = ClockWatch()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def start(self) -> None:
@@ -124,6 +126,7 @@ class Pulse:
 
     def _beat(self, connection: Connection) -> None:
         now = connection.execute(select(self._database.clock())).scalar_one()
+        self._clocks.compare(now)
         beat(connection, self._name, self._queues, now)
 
     def _write(self, work: Callable[[Connection], None]) -> None:

@@ -19,7 +19,6 @@ EXAMPLE: Final = "smtps://kuvert:PASSWORD@mail.example.org"
 TIMEOUT_SECONDS: Final = 30.0
 LONGEST_TIMEOUT_SECONDS: Final = 60.0
 _PORTS: Final = {"smtp": 587, "smtps": 465}
-_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _TLS: Final = ("off", "starttls")
 _QUERY: Final = ("tls", "timeout_seconds")
 _BAD_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -131,7 +130,7 @@ def _must_start_tls(parts: SplitResult, wish: str | None) -> bool:
         raise ValueError("tls is off or starttls, and means something with smtp:// alone")
     if parts.scheme == "smtps" or wish == "off":
         return False
-    return wish == "starttls" or parts.hostname not in _LOOPBACK
+    return wish == "starttls" or parts.hostname not in setting_values.LOOPBACK
 
 
 def _seconds(text: str | None) -> float:
@@ -165,5 +164,5 @@ def _check_secrecy(server: Server) -> None:
         return
     if not server.allow_private:
         raise ValueError("without TLS the mail would be sent in clear; take ?tls=off away")
-    if server.user and server.target.host not in _LOOPBACK:
+    if server.user and server.target.host not in setting_values.LOOPBACK:
         raise ValueError("with ?tls=off the password would be sent in clear; take one of them away")

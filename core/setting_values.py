@@ -18,7 +18,9 @@ KEY_RECIPE = "python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
 _ON = frozenset({"1", "on", "true", "yes"})
 _OFF = frozenset({"0", "off", "false", "no"})
 _ADDRESS = re.compile(r"[^@\s<>,;:]+@[^@\s<>,;:]+")
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+"""Names of this very machine."""
+
 _LONGEST_SHOWN = 60
 _SHORTEST_SECRET = 16
 _LONGEST_LABEL = 40
@@ -171,7 +173,7 @@ def imap_url(text: str) -> str:
         raise ValueError(f"it names no user and password; set for example {example}")
     if parts.query or parts.fragment:
         raise ValueError(f"? and # mean nothing here; in a password write %3F, %23; {example}")
-    if parts.scheme == "imap" and parts.hostname not in _LOOPBACK:
+    if parts.scheme == "imap" and parts.hostname not in LOOPBACK:
         raise ValueError("imap:// would send the password in clear; set imaps://")
     return text
 

@@ -324,8 +324,7 @@ def is_weak(key: str) -> bool:
 
 
 def _is_remote(broker: SplitResult) -> bool:
-    local = ("localhost", "127.0.0.1", "::1")
-    return broker.hostname is not None and broker.hostname not in local
+    return broker.hostname is not None and broker.hostname not in setting_values.LOOPBACK
 
 
 def _is_remote_guest(broker: SplitResult) -> bool:

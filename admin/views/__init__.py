@@ -8,6 +8,7 @@ from admin.views import (
     bulk,
     callbacks,
     deliveries,
+    health,
     history,
     invoices,
     keys,
@@ -50,6 +51,7 @@ def every_view() -> list[BaseView]:
         mail_rules.MailRules(_l("Mail rules"), "mail_rule", delivery),
         schedules.Schedules(_l("Schedule"), "schedule", operation),
         pauses.DispatchPauses(_l("Dispatch"), "dispatch_pause", operation),
+        health.Health(_l("Health"), endpoint="doctor", url="/admin/health", category=operation),
         users.Users(_l("Users"), "user", staff),
         audit.Audit(_l("Audit"), "audit", staff),
     ]

@@ -17,11 +17,11 @@ from core.depths import depths
 from core.doctor.findings import Finding, Patient, fail, ok, skipped, warn
 from core.errors import UnavailableError
 from core.queues import BROKER_ERRORS, DEAD_QUEUE
+from core.setting_values import LOOPBACK
 from core.settings import Settings
 
 CONNECT_SECONDS = 3
 ASK_SECONDS = 8.0
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 NEEDED_SECONDS = 1200
 """A message may wait unacknowledged behind another one; each may run for ten minutes."""

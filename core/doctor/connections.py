@@ -12,6 +12,7 @@ from core.clock import utcnow
 from core.doctor.findings import Finding, Patient, fail, ok, skipped, warn
 from core.logs import wire_to
 from core.mail_server import Server
+from core.setting_values import LOOPBACK
 from core.smtp.answers import SmtpError
 from core.smtp.session import Session
 
@@ -19,7 +20,6 @@ CONNECT_SECONDS = 4.0
 MAIL_SECONDS = 8.0
 SOON = timedelta(days=14)
 HTTPS_PORT = 443
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def public_address(patient: Patient) -> Iterator[Finding]:

@@ -6,12 +6,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core import migrations as schema
 from core.clock import utcnow
+from core.clock_watch import ODD_SECONDS
 from core.db import database as current_database
 from core.db import database_time, reading
 from core.doctor.findings import Finding, Patient, fail, ok, skipped, warn
 
 MEBIBYTE = 1024 * 1024
-ODD_SECONDS = 10.0
 WRONG_SECONDS = 150.0
 """Half of what signed callbacks may be off (core.webhooks)."""
 

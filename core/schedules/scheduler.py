@@ -20,6 +20,7 @@ from core import actor, notify
 from core.bell import bell
 from core.celery_app import KuvertCelery
 from core.clock import utcnow
+from core.clock_watch import ClockWatch
 from core.db import database_time, insist, reading, unit_of_work
 from core.pump import due_pumps
 from core.schedules import ledger, outbox, pruning
@@ -55,6 +56,7 @@ class DatabaseScheduler(Scheduler):
         self._database = Waiting("database", logger)
         self._status = ""
         self._watch_seconds = current().watch_seconds
+        self._clocks = ClockWatch()
         super().__init__(*args, **kwargs)
         self._lead = Lead(self.app.flask_app)
         self._publisher = Publisher(self.app)
@@ -118,6 +120,7 @@ class DatabaseScheduler(Scheduler):
             self._begin_term()
             self._publisher.look()
         outlook = _look()
+        self._clocks.compare(outlook.now)
         if outlook.has_unplanned:
             self._plan()
         is_due = outlook.soonest is not None and outlook.soonest <= outlook.now

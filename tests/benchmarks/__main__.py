@@ -16,6 +16,7 @@ from tests.benchmarks import (
     work_events,
     work_logs,
     work_memory,
+    work_metrics,
     work_outage,
     work_pdf,
     work_requests,
@@ -73,6 +74,7 @@ RUNS: dict[str, Callable[[Stage, Desk], list[Row]]] = {
     "claims": work_claims.rows,
     "schedule": work_schedule.rows,
     "audit": work_audit.rows,
+    "metrics": work_metrics.rows,
     "admin": work_admin.rows,
     "pdf": work_pdf.rows,
 }
