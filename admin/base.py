@@ -7,6 +7,7 @@ from uuid import UUID
 from flask import abort, g, url_for
 from flask.typing import ResponseReturnValue
 from flask_admin.model import BaseModelView
+from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
 from sqlalchemy import ColumnElement, Connection, LargeBinary, Row, Table, select
 from wtforms import Form
@@ -48,6 +49,10 @@ class TableView(BaseModelView):
     acts: ClassVar[Sequence[Act]] = ()
     has_bulk = False
     """Whether acts can be done to all rows of the list, in the background."""
+    create_words = _l("Add")
+    """What the button to the form of a new row says, and its heading."""
+    save_words = _l("Save")
+    """What the button of that form says."""
     intro = ""
     empty = ""
 

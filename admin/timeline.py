@@ -9,6 +9,7 @@ from flask_babel import gettext as _
 from markupsafe import Markup
 
 from admin import cells
+from callbacks.models import CallbackKind
 from callbacks.timeline import Entry, Kind
 
 LONGEST_NOTE = 300
@@ -84,6 +85,8 @@ def _attempt(row: Any) -> str:
 
 
 def _callback(row: Any) -> str:
+    if row["kind"] == CallbackKind.DSN:
+        return _("A mail came back")
     return _("The provider says “%(word)s”", word=row["provider_status"] or _("nothing readable"))
 
 

@@ -127,7 +127,9 @@ def _options(parts: SplitResult) -> dict[str, str]:
 
 def _must_start_tls(parts: SplitResult, wish: str | None) -> bool:
     if wish is not None and (parts.scheme == "smtps" or wish not in _TLS):
-        raise ValueError("tls is off or starttls, and means something with smtp:// alone")
+        raise ValueError(
+            "tls is off or starttls, and only smtp:// takes it: smtps:// is TLS anyway"
+        )
     if parts.scheme == "smtps" or wish == "off":
         return False
     return wish == "starttls" or parts.hostname not in setting_values.LOOPBACK

@@ -16,7 +16,7 @@ from core.errors import KuvertError
 from invoices.files import Item, read_files
 from invoices.schemas import QueryOptions
 from invoices.services import intake
-from invoices.services.intake import Accepted
+from invoices.services.intake import HERE_AS, Accepted, TakenError
 
 BATCH: Final = 500
 
@@ -122,15 +122,39 @@ class _Ledger:
     def tell(self, on_end: Callable[[Record], object], *, is_stored: bool) -> Counts:
         """Hand the records on, as they are or as what did not come to be; return their counts."""
         counts = Counts()
-        self._file.seek(0)
-        for line in self._file:
-            record: Record = json.loads(line)
-            if not is_stored and record["result"] == ACCEPTED:
-                left = {name: record[name] for name in ("file", "row", "number")}
-                record = {**left, "result": NOT_STORED}
-            counts.add(record)
-            on_end(record)
+        places = {} if is_stored else self._places_of_rivals()
+        for record in self._records():
+            told = record if is_stored else _undone(record, places)
+            counts.add(told)
+            on_end(told)
         return counts
+
+    def _records(self) -> Iterator[dict[str, Any]]:
+        self._file.seek(0)
+        yield from map(json.loads, self._file)
+
+    def _places_of_rivals(self) -> dict[str, str]:
+        """Return where in this run those stand whose numbers others have too, by their ids."""
+        wanted = {record["there"] for record in self._records() if "there" in record}
+        if not wanted:
+            return {}
+        return {
+            record["id"]: record["file"] + (f" row {record['row']}" if record["row"] else "")
+            for record in self._records()
+            if record["result"] == ACCEPTED and record["id"] in wanted
+        }
+
+
+def _undone(record: dict[str, Any], places: Mapping[str, str]) -> Record:
+    """Return what became of an item when nothing was stored: no id of the run came to be."""
+    if record["result"] == ACCEPTED:
+        return {name: record[name] for name in ("file", "row", "number")} | {"result": NOT_STORED}
+    there = record.pop("there", "")
+    if there in places:
+        detail = record["problem"]["detail"]
+        told = detail.replace(f"{HERE_AS}{there}", f"is in {places[there]} too,")
+        record["problem"]["detail"] = told
+    return record
 
 
 def _read(order: Order) -> Iterator[Item]:
@@ -157,7 +181,8 @@ def _take(connection: Connection, order: Order, batch: Sequence[Item]) -> list[R
 
 def _record(item: Item, end: Accepted | KuvertError) -> Record:
     if isinstance(end, KuvertError):
-        return _place(item) | {"result": BAD, "problem": _problem(end)}
+        bad = _place(item) | {"result": BAD, "problem": _problem(end)}
+        return bad | {"there": str(end.there)} if isinstance(end, TakenError) else bad
     result = ACCEPTED if end.is_new else ALREADY_HERE
     return _place(item) | {"result": result} | end.to_json()
 

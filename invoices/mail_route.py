@@ -13,6 +13,7 @@ from core.settings import Settings
 from core.smtp import Mailbox
 from invoices import provider_settings
 from invoices.channels import Route
+from invoices.models import ChannelName
 
 NO_SERVER = "needed with channel smtp, unless KUVERT_SMTP_URL is set; such as smtps://USER@HOST"
 NO_SENDER = "needed with channel smtp, unless KUVERT_MAIL_FROM is set"
@@ -102,6 +103,8 @@ def _sender_findings(given: Mapping[str, str], settings: Settings) -> list[Findi
     where = "/settings/mail_from"
     if not address:
         return [Finding(where, "provider", f"mail_from: {NO_SENDER}")]
+    if provider_settings.findings({"mail_from": address}, ChannelName.SMTP):
+        return []  # it is told as a setting that is wrong
     if "bounces_to" not in given and not provider_settings.has_room_for_token(address):
         why = f"bounces go to {address}, which must be {provider_settings.ROOM_FOR_BOUNCES}"
         return [Finding(where, "provider", f"{why}; or set bounces_to")]

@@ -209,6 +209,8 @@ class Callbacks(DeskView):
     def called(self, row: Row[Any]) -> str:
         """Return how a callback is called in sentences."""
         when = f"{row.received_at.astimezone(cells.zone()):%d %b %H:%M:%S}"
+        if row._mapping.get("kind") == CallbackKind.DSN:
+            return _("Mail of %(when)s", when=when)
         if row._mapping.get("provider_status"):
             return _("“%(word)s” of %(when)s", word=row.provider_status, when=when)
         return _("Callback of %(when)s", when=when)
@@ -237,13 +239,18 @@ class Callbacks(DeskView):
         """Return what a mail about a delivery is taken for, its rule, and its like."""
         if raw.likeness is None:
             return {}
-        facts: dict[str, Any] = {_("Taken for"): TAKEN_FOR[rules.taken_for(raw.is_hard)]}
+        ruling = rules.taken_for(raw.is_hard)
+        facts: dict[str, Any] = {_("Taken for"): TAKEN_FOR[ruling]}
+        overruled = None
         rule = rules.about(connection, raw.likeness)
         if rule is not None:
             url = self.get_url("mail_rule.details_view", id=rule.id)
             words = _("Rule, disabled") if rule.is_disabled else _("Rule")
             facts[words] = cells.link(url, rules.called(rule))
-        return {"facts": facts, "related": [alike(self, connection, raw.likeness, raw.id)]}
+            if not rule.is_disabled and rule.ruling == ruling:
+                overruled = _("Overruled: it is taken for %(what)s.", what=TAKEN_FOR[ruling])
+        related = [alike(self, connection, raw.likeness, raw.id)]
+        return {"facts": facts, "related": related, "overruled": overruled}
 
     @expose("/body/")
     def body_view(self) -> Response:

@@ -38,7 +38,12 @@ FATES = {
 class PauseForm(AdminForm):
     """Why nothing may go out."""
 
-    reason = TextField(_l("Reason"), pauses.REASON_LENGTH, DataRequired(_l("say why")))
+    reason = TextField(
+        _l("Reason"),
+        pauses.REASON_LENGTH,
+        DataRequired(_l("say why")),
+        description=_l("every page says so until dispatch is resumed"),
+    )
 
 
 class ResumeForm(ActForm):
@@ -89,6 +94,8 @@ class DispatchPauses(DeskView):
     formats = {"reason": cells.excerpt}
     form = PauseForm
     create_role = Role.ADMIN
+    create_words = _l("Pause dispatch")
+    save_words = _l("Pause")
     acts = (RESUME,)
     intro = _l(
         "While dispatch is paused no invoice, no push and no report goes out, and the mailbox is"

@@ -119,8 +119,8 @@ class Reports(DeskView):
     )
     formats = {"status": cells.badge, "payable_amount": cells.money, "tax_amount": cells.money}
     empty = _l(
-        "No week has been added up yet. The schedule does it each week; `manage.py task run"
-        " tasks.getTotalInvoices` does it now."
+        "No week has been added up yet. The schedule does it each week; `manage.py report"
+        " totals` does it now."
     )
     acts = (
         Act(

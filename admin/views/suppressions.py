@@ -163,12 +163,14 @@ class Suppressions(DeskView):
     narrowed_by = (
         _Standing("standing", _l("State"), Now),
         filters.Refers("source_id", _l("Source"), Source, "name"),
-        filters.YesNo("is_hard", _l("Hard")),
+        filters.YesNo("is_hard", _l("Hard bounce")),
         filters.Since("since", _l("Suppressed from"), "suppressed_at"),
         filters.Until("until", _l("to"), "suppressed_at"),
     )
     form = NewSuppressionForm
     create_role = MAY_DECIDE
+    create_words = _l("Suppress an address")
+    save_words = _l("Suppress")
     acts = (RELEASE,)
     intro = _l(
         "What goes to a suppressed address is held before it is tried. A hard bounce suppresses an"

@@ -43,6 +43,17 @@ SOURCES = Source.__table__
 NO_PROVIDER = "no provider: name one in the invoice or set one for its source"
 """Why an invoice that nobody is to deliver is held."""
 
+HERE_AS = "is already here as "
+"""Stands before the id of the invoice that has a number or external id already."""
+
+
+class TakenError(ConflictError):
+    """The number or the external id belongs to another document: that of the invoice `there`."""
+
+    def __init__(self, detail: str, *, findings: Sequence[Finding], there: UUID) -> None:
+        super().__init__(detail, findings=findings)
+        self.there = there
+
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
@@ -359,7 +370,7 @@ def _compare(connection: Connection, new: NewInvoice, parcel: _Parcel) -> Accept
     return _conflict(there, mine)
 
 
-def _conflict(there: Row[Any], mine: Mapping[str, Any]) -> ConflictError:
+def _conflict(there: Row[Any], mine: Mapping[str, Any]) -> TakenError:
     """Name what differs between the invoice that is there and the one that came."""
     findings = [
         Finding(f"/{name}", "differs", f"{label}: {_shown(was, there)} is there, {is_now} came")
@@ -367,9 +378,8 @@ def _conflict(there: Row[Any], mine: Mapping[str, Any]) -> ConflictError:
         if (was := getattr(there, name)) != (is_now := mine[name])
     ]
     what = ", ".join(COMPARED[finding.where[1:]] for finding in findings) or "the document's bytes"
-    there_already = f"invoice {there.number} is already here as {there.id}"
-    detail = f"{there_already} with another document: differs in {what}"
-    return ConflictError(detail, findings=findings)
+    detail = f"invoice {there.number} {HERE_AS}{there.id} with another document: differs in {what}"
+    return TakenError(detail, findings=findings, there=there.id)
 
 
 def _shown(value: object, invoice: Row[Any]) -> object:

@@ -70,14 +70,25 @@ def recipients_of(text: str) -> list[str]:
 def ask_once(connection: Connection, week: Week, settings: Settings) -> str:
     """Have the report of `week` mailed, if it was not yet; say what keeps it from it, or nothing.
 
-    Whatever is asked for is due at once. A week is asked for once, whatever became of it.
+    Whatever is asked for is due at once. A week is asked for once, whatever became of it, and not
+    when somebody has had it mailed to the same people before.
     """
     missing = _missing(settings)
     if missing:
         return f"not mailed: {missing} is not set"
     to = recipients_of(settings.report_to or "")
-    _add(connection, week, to, f"{week.name} timer")
+    # Who asks by hand rings the same task, which would mail the week a second time.
+    if not _has_been_asked(connection, week, to):
+        _add(connection, week, to, f"{week.name} timer")
     return ""
+
+
+def _has_been_asked(connection: Connection, week: Week, to: Sequence[str]) -> bool:
+    """Tell whether somebody has had the week mailed to the same people, and it has not failed."""
+    return any(
+        set(row.recipients) == set(to) and row.state != MailState.FAILED
+        for row in newest(connection, week.name)
+    )
 
 
 def _missing(settings: Settings) -> str:
@@ -104,8 +115,11 @@ def ask(
     """
     if not mailer.is_set_up(settings):
         raise UnavailableError("No mail can be sent: set KUVERT_SMTP_URL and KUVERT_MAIL_FROM")
-    if week.end > utcnow() or week.start.year < FIRST_YEAR:
-        raise InputError.at("/week", "week", f"{week.name} is not over yet, or too long ago")
+    if week.end > utcnow():
+        why = f"{week.name} is not over yet; it can be mailed from {week.end:%Y-%m-%d} on"
+        raise InputError.at("/week", "week", why)
+    if week.start.year < FIRST_YEAR:
+        raise InputError.at("/week", "week", f"{week.name} is too long ago")
     earlier = [row for row in newest(connection, week.name) if set(row.recipients) == set(to)]
     waiting = [row for row in earlier if row.state == MailState.WAITING]
     if waiting:

@@ -30,6 +30,13 @@ GALLERY = frozenset(
         "subscription-details",
         "user",
         "audit",
+        "letter",
+        "letter-new",
+        "mail-rule-details",
+        "report-mail",
+        "suppression",
+        "suppression-details",
+        "forgot-password",
         "login",
     }
 )

@@ -108,6 +108,20 @@ def test_what_only_the_database_knows_to_be_bad_stores_none_either(
     assert len(desk.rows(desk.INVOICES)) == len(desk.rows(desk.EVENTS)) == 1
 
 
+def test_two_of_a_run_with_one_number_are_told_by_file_and_row(
+    source: SourceWithKey, console: Console, tmp_path: Path
+) -> None:
+    first = invoice_json()
+    other = first | {"buyer": {"name": "Rot AG"}}
+    path = write(tmp_path, "a.ndjson", *many(1), first, other)
+
+    done = import_(console, path)
+
+    told = f"invoice {first['number']} is in {path} row 2 too, with another document"
+    assert done.err.splitlines()[0].startswith(f"{path} row 3: {told}: differs in buyer")
+    assert "already here" not in done.err
+
+
 @every_database
 def test_the_good_ones_go_in_when_that_is_asked_for(
     source: SourceWithKey, console: Console, tmp_path: Path

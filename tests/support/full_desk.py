@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from callbacks import inbox, overruling
 from callbacks.mailbox import storing
@@ -37,6 +37,7 @@ from invoices import access, edits, setup
 from invoices.channels import Envelope, Result, Route
 from invoices.channels.http import read_end
 from invoices.models import Invoice
+from invoices.report_models import MailState, ReportMail
 from invoices.schemas import read_json_invoice
 from invoices.services import actions, attempts, intake, suppressions, totals
 from invoices.services.actions import Order
@@ -162,6 +163,7 @@ def main(texts: Sequence[str]) -> None:
         _begin_one()
         _take(_ordinary(5, number="READY-"), "erp")
         _add_up()
+        _mail_reports()
         full_schedule.fill(texts[::10])
 
 
@@ -369,6 +371,24 @@ def _bounce_back() -> None:
     with unit_of_work() as connection:
         full, why = kept[-1].id, "they have the mail all the same"
         overruling.overrule(connection, full, Ruling.NONE, reason=why, by=ANN)
+
+
+def _mail_reports() -> None:
+    """Have reports by mail of each state that a person has to know."""
+    states = (
+        (MailState.SENT, "250 OK"),
+        (MailState.UNCLEAR, "the connection was lost after the end of the mail"),
+        (MailState.FAILED, "refused for good: 550 5.7.1 not from you"),
+        (MailState.SENT, "250 OK; refused: board@example.org: 550 5.1.1 no such user"),
+    )
+    with unit_of_work() as connection:
+        for number, (state, detail) in enumerate(states):
+            week = f"2026-W{number + 40}"
+            row: dict[str, Any] = {"id": new_id(), "week": week, "once": week, "state": state}
+            row |= {"recipients": ["finance@example.org", "board@example.org"], "detail": detail}
+            row |= {"asked_by": "task tasks.getTotalInvoices", "attempt_count": 1}
+            row |= {"created_at": utcnow(), "finished_at": utcnow()}
+            connection.execute(insert(ReportMail.__table__).values(row))
 
 
 def _suppress() -> None:

@@ -230,6 +230,26 @@ def test_to_send_again_has_to_be_said(app: Flask, mailing: Settings, server: Mai
     assert [one.recipients[0][:3] for one in server.taken] == ["bos", "bos", "ann"]
 
 
+@pytest.mark.one_database
+def test_the_timer_mails_no_week_that_somebody_mailed_to_the_same(
+    app: Flask, mailing: Settings, server: MailServer
+) -> None:
+    sending.send_now(ask(), mailing)
+    tasks.get_total_invoices()
+
+    assert [one.recipients for one in server.taken] == [("boss@example.com",)]
+
+
+@pytest.mark.one_database
+def test_the_timer_mails_a_week_that_somebody_mailed_to_others(
+    app: Flask, mailing: Settings, server: MailServer
+) -> None:
+    sending.send_now(ask("ann@example.com"), mailing)
+    tasks.get_total_invoices()
+
+    assert [one.recipients[0][:3] for one in server.taken] == ["ann", "bos"]
+
+
 def test_one_that_waits_is_not_doubled(app: Flask, mailing: Settings) -> None:
     first = ask()
     second = ask()
