@@ -1,5 +1,8 @@
 """What makes mails alike: the same domain says the same, with the same status.
 
+Where the host that refused is not named, the mail may be of a relay of ours, which speaks of the
+whole world in the same words: then it must be about the same domain, too.
+
 Words are alike when they are the same without addresses, hosts, ids, dates and numbers. Where the
 other side says nothing of its own, subject and first words of the mail stand in their place.
 """
@@ -64,8 +67,20 @@ def of(mail: Understood, one: Recipient | None) -> Likeness:
     template = template_of(one.diagnostic) if one else ""
     if not _says_something(template):
         template = template_of(mail.opening)
-    said_by = domain_of(one.said_by) if one and one.said_by else domain_of(mail.sender)
-    return Likeness(said_by[:LONGEST_DOMAIN], (one.status or "") if one else "", template)
+    return Likeness(_speaker(mail, one)[:LONGEST_DOMAIN], _status(one), template)
+
+
+def _speaker(mail: Understood, one: Recipient | None) -> str:
+    """Return who says so, and of which domain where that may be anybody's."""
+    said_by = domain_of(one.said_by if one and one.said_by else mail.sender)
+    if one is None or one.is_said_there:
+        return said_by
+    about = domain_of(one.address.rpartition("@")[2])
+    return f"{said_by}, of {about}" if about else said_by
+
+
+def _status(one: Recipient | None) -> str:
+    return (one.status or "") if one else ""
 
 
 def template_of(text: str) -> str:

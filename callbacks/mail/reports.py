@@ -39,8 +39,10 @@ def recipients_of(reports: Sequence[str], notice: str) -> list[Recipient]:
             reporter = block.get("reporting-mta", reporter)
             recipient = _recipient(block, notice)
             if recipient is not None and len(found) < MOST_RECIPIENTS:
-                said_by = _host(block.get("remote-mta", "")) or _host(reporter)
-                recipient = replace(recipient, said_by=said_by)
+                there = _host(block.get("remote-mta", ""))
+                recipient = replace(
+                    recipient, said_by=there or _host(reporter), is_said_there=bool(there)
+                )
                 found.setdefault(recipient.address.lower(), recipient)
     return list(found.values())
 

@@ -41,7 +41,9 @@ class Recipient:
 
     `status` is an enhanced status code (RFC 3463) that the mail states, None where it states none;
     `reason` is in our words, `diagnostic` in those of the other side. `said_by` is the host that
-    said so; empty where nobody is named. `rule` names the rule of staff that decided.
+    said so; empty where nobody is named. `is_said_there`: it is named as the other side's
+    (Remote-MTA), and not merely as the one that wrote the report. `rule` names the rule of staff
+    that decided.
     """
 
     address: str
@@ -51,6 +53,7 @@ class Recipient:
     reason: str
     diagnostic: str = ""
     said_by: str = ""
+    is_said_there: bool = False
     rule: str | None = None
 
     def to_json(self) -> dict[str, str | None]:

@@ -356,7 +356,7 @@ def test_a_mail_is_overruled_at_the_command_line(
     assert (listed["ruling"], listed["dsn_status"], listed["said_by"]) == (
         "hard",
         "5.2.2",
-        "example.org",
+        "example.org, of sandbox.example",
     )
     file = tmp_path / "like.eml"
     file.write_bytes(report(FULL, notice="another"))

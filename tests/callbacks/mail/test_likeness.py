@@ -56,13 +56,26 @@ def test_the_host_that_refused_has_said_it() -> None:
     )
 
 
+def test_a_relay_of_ours_that_speaks_of_others_is_alike_for_one_domain_only() -> None:
+    words = "Host or domain name not found. Name service error for name=buyer.example: not found"
+
+    def mark(address: str, *lines: str) -> str:
+        mail = understand(report("".join(lines) + block(address, "failed", "5.4.4", words)))
+        return likeness.of(mail, mail.recipients[0]).mark
+
+    there = "Remote-MTA: dns; mx.provider.example\r\n"
+    assert mark("a@buyer.example") == mark("b@mail.buyer.example")
+    assert mark("a@buyer.example") != mark("a@other.example")
+    assert mark("a@buyer.example", there) == mark("a@other.example", there)
+
+
 def test_without_a_report_it_is_the_sender_s_domain() -> None:
     mail = understand(odd("<a@example.com>: mailbox is full, 17 mails wait"))
 
     like = likeness.of(mail, mail.recipients[0])
 
     assert (like.said_by, like.template) == (
-        "example.org",
+        "example.org, of example.com",
         "<address> mailbox is full # mails wait",
     )
 
