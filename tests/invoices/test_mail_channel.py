@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -10,15 +11,16 @@ from sqlalchemy import update
 
 from callbacks.mail import understanding
 from core import mail_token
+from core import smtp as core_smtp
 from core.db import unit_of_work
 from core.settings import current
-from core.smtp import pool, session
+from core.smtp import Answer, pool, session
 from invoices import pdf, setup
 from invoices.channels import Envelope, smtp, smtp_message
 from invoices.channels.smtp import SmtpChannel
 from invoices.letters import Template
 from invoices.models import Outcome
-from invoices.services import letters
+from invoices.services import letters, outcomes, suppressions
 from invoices.services.retries import PLAN
 from invoices.setup import NewProvider
 from tests.support import desk
@@ -433,3 +435,50 @@ def test_many_go_over_one_connection(by_mail: SourceWithKey, server: MailServer)
 
     assert len(server.taken) == 5
     assert len(server.handler.connections) == 1
+
+
+def test_a_word_that_comes_after_the_lease_is_refused(
+    by_mail: SourceWithKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the worker was stopped (SIGSTOP) while the mail server had the mail."""
+    invoice_id = invoice_to(by_mail)
+    real = core_smtp.send
+
+    def stopped(*given: Any, **more: Any) -> Answer:  # noqa: ANN401
+        answer = real(*given, **more)
+        desk.due()
+        with unit_of_work() as connection:
+            outcomes.settle_lost(connection)
+        return answer
+
+    monkeypatch.setattr(core_smtp, "send", stopped)
+
+    desk.send(SmtpChannel())
+
+    attempt = desk.only(desk.ATTEMPTS)
+    assert desk.path_of(invoice_id)[-2:] == ["sending", "unknown"]
+    assert (attempt.outcome, attempt.may_have_arrived) == (Outcome.LOST, True)
+    desk.due()
+    assert desk.send(SmtpChannel()) == 0
+
+
+def test_a_bounce_in_the_middle_of_a_batch_holds_what_is_left_of_it(
+    by_mail: SourceWithKey, server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invoices = [invoice_to(by_mail, "gone@buyer.example") for _ in range(3)]
+    first = desk.rows(desk.DELIVERIES)[0].id
+    real = core_smtp.send
+
+    def bounces(*given: Any, **more: Any) -> Answer:  # noqa: ANN401
+        answer = real(*given, **more)
+        with unit_of_work() as connection:
+            bounce = suppressions.Bounce(delivery_id=first, is_hard=True, reason="no such mailbox")
+            suppressions.record(connection, [bounce])
+        return answer
+
+    monkeypatch.setattr(core_smtp, "send", bounces)
+
+    desk.send(SmtpChannel())
+
+    assert sorted(map(desk.status_of, invoices)) == ["held", "held", "sent"]
+    assert len(server.taken) == 1
