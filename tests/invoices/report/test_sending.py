@@ -178,14 +178,13 @@ def test_one_whose_sender_was_lost_is_unclear(
         claimed = report_mails.claim(connection)
     due()
 
-    said = tasks.get_total_invoices()
+    tasks.get_total_invoices()
 
     assert claimed is not None
-    assert server.taken[1:] == []
+    assert server.taken == []
     [lost] = [row for row in desk.rows(MAILS) if row.id == claimed.id]
     assert (lost.state, lost.due_at) == ("unclear", None)
     assert "was lost" in lost.detail
-    assert "mailed to boss@example.com" in said  # that of the timer, which is another
 
 
 def test_of_two_workers_one_sends(app: Flask, mailing: Settings) -> None:
