@@ -10,6 +10,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "worker": ("core.cli_run:worker", "Run the pumps and the tasks."),
     "beat": ("core.cli_run:beat", "Ring the timers, and look for work that is due."),
     "db": ("core.cli_db:db", "Bring the database's schema up, take it back, check it."),
+    "upgrade": ("core.cli_upgrade:upgrade", "Bring the database to this code, or say what lacks."),
     "backup": ("core.cli_backup:backup", "Back up the database into a file, or verify a backup."),
     "restore": ("core.cli_backup:restore", "Fill the database with a backup."),
     "move": ("core.cli_backup:move", "Move to another database, such as from SQLite."),

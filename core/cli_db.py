@@ -10,6 +10,7 @@ from sqlalchemy.exc import OperationalError
 from core.errors import KuvertError, UnavailableError
 from core.logs import set_up
 from core.settings import current as settings
+from core.visible import visible
 
 if TYPE_CHECKING:
     from core.database import Database
@@ -22,10 +23,14 @@ def db() -> None:
 
 @db.command()
 def upgrade() -> None:
-    """Bring the database to the schema of this code."""
-    from core import migrations
+    """Bring the database to the schema of this code; `manage.py upgrade` backs it up before."""
+    from core import migrations, upgrading
 
     with opened() as database:
+        found = upgrading.plan(database, settings().home)
+        upgrading.refuse_unsafe(found)
+        for one in found.older:
+            click.echo(visible(f"of another version, and working: {one}; restart it"), err=True)
         migrations.upgrade(database, timezone=settings().timezone.key)
         click.echo(f"the database is at {migrations.head()}")
 

@@ -1,6 +1,7 @@
 """Bringing a database to the schema of this code, and saying where it stands."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
@@ -48,13 +49,16 @@ def current(connection: Connection) -> str | None:
 def upgrade(database: Database, revision: str = "head", timezone: str = "UTC") -> None:
     """Bring the database to `revision`; `timezone` is that of the schedules it enters.
 
+    Of two at once the second waits, and finds nothing to do. One that was killed is gone on with.
+
     Raises:
         KuvertError: a newer Kuvert has been here.
     """
-    _check_known(database)
-    config = _config(database)
-    config.attributes["timezone"] = timezone
-    command.upgrade(config, revision)
+    with database.alone("upgrade"):
+        _check_known(database)
+        config = _config(database)
+        config.attributes["timezone"] = timezone
+        command.upgrade(config, revision)
 
 
 def upgrade_within(
@@ -90,6 +94,22 @@ def known_revision(connection: Connection) -> str | None:
         detail = f"the database is at {at}, the code knows {head()}; use the Kuvert that made it"
         raise KuvertError(detail)
     return at
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A migration that a database has not had; `phase` is one of core.upgrading.PHASES."""
+
+    revision: str
+    about: str
+    phase: str
+
+
+def waiting(at: str | None) -> list[Waiting]:
+    """Return the migrations that lead from a revision to this code's, in their order."""
+    scripts = ScriptDirectory(str(FOLDER)).iterate_revisions("head", at or "base")
+    found = [Waiting(script.revision, script.doc, script.module.phase) for script in scripts]
+    return found[::-1]
 
 
 def is_known(revision: str) -> bool:

@@ -3,6 +3,7 @@
 from alembic import context
 from sqlalchemy import Connection
 
+from core import resumable  # noqa: F401 - Alembic finds it by its name
 from core.database import Database
 from core.migrations import VERSION_TABLE, load_models
 from core.models import Base

@@ -8,6 +8,7 @@ revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
 branch_labels = None
 depends_on = None
+phase = "add"  # or "fill", or "remove": see core.upgrading
 
 
 def upgrade() -> None:

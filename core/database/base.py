@@ -117,6 +117,16 @@ class Database:
         """
         raise NotImplementedError
 
+    def alone(self, what: str) -> AbstractContextManager[None]:
+        """Wait until no other process does `what` to this database, and keep others waiting.
+
+        A process that dies lets go.
+
+        Raises:
+            UnavailableError: another has been at it for a quarter of an hour.
+        """
+        raise NotImplementedError
+
     def forget_connections(self) -> None:
         """Drop pooled connections without closing them; a child calls this after a fork."""
         self.engine.dispose(close=False)

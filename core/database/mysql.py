@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import URL, ColumnElement, Connection, Table, func, select, text, update
 from sqlalchemy.dialects.mysql import insert
 
+from core.database.alone import wait_for
 from core.database.base import Database, Values
 from core.database.rebuilding import Rebuild, present
 from core.types import UtcDateTime
@@ -55,6 +56,18 @@ class MysqlDatabase(Database):
         engine = self.engine.execution_options(isolation_level="REPEATABLE READ")
         with engine.connect() as connection, connection.begin():
             yield connection
+
+    @contextmanager
+    def alone(self, what: str) -> Iterator[None]:
+        """Use a lock by name, which ends with its connection."""
+        name = {"name": f"kuvert {what} {self.url.database}"[:64]}
+        with self.single() as connection:
+            take = text("SELECT GET_LOCK(:name, 0)")
+            wait_for(lambda: bool(connection.scalar(take, name)), what)
+            try:
+                yield
+            finally:
+                connection.execute(text("SELECT RELEASE_LOCK(:name)"), name)
 
     @contextmanager
     def rebuild(self, names: Collection[str]) -> Iterator[Rebuild]:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any, ClassVar
 from typing import cast as cast_type
 from uuid import UUID
@@ -26,12 +27,14 @@ from sqlalchemy import (
     func,
     literal,
     select,
+    text,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningInsert
 
 from core.database import psycopg_direct
+from core.database.alone import wait_for
 from core.database.base import WATCHED, Database, Family, Values
 from core.database.rebuilding import Rebuild, in_one_transaction, present
 from core.types import UtcDateTime
@@ -79,6 +82,18 @@ class PostgresqlDatabase(Database):
             for statement in ("SET TRANSACTION READ ONLY", *_PATIENTLY):
                 connection.exec_driver_sql(statement)
             yield connection
+
+    @contextmanager
+    def alone(self, what: str) -> Iterator[None]:
+        """Use an advisory lock, which ends with its connection."""
+        key = {"key": int.from_bytes(sha256(f"kuvert {what}".encode()).digest()[:7], "big")}
+        with self.single() as connection:
+            take = text("SELECT pg_try_advisory_lock(:key)")
+            wait_for(lambda: bool(connection.scalar(take, key)), what)
+            try:
+                yield
+            finally:
+                connection.execute(text("SELECT pg_advisory_unlock(:key)"), key)
 
     @contextmanager
     def rebuild(self, names: Collection[str]) -> Iterator[Rebuild]:

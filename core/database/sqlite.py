@@ -1,12 +1,13 @@
 """SQLite: one file, one writer, no server."""
 
+import fcntl
 import os
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TextIO
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Engine, Table, event, literal, select, update
@@ -14,6 +15,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from core.clock import utcnow
+from core.database.alone import wait_for
 from core.database.base import Database, Values
 from core.database.rebuilding import Rebuild, in_one_transaction
 from core.errors import UnavailableError
@@ -47,6 +49,17 @@ class SqliteDatabase(Database):
         """Use one transaction that reads: its first read fixes the moment, and nobody waits."""
         with self.engine.connect() as connection, connection.begin():
             yield connection
+
+    @contextmanager
+    def alone(self, what: str) -> Iterator[None]:
+        """Lock a file beside the database's; one in memory is nobody else's."""
+        if not self.url.database or self.url.database == ":memory:":
+            yield
+            return
+        path = Path(self.url.database)
+        with path.with_name(f".{path.name}.{what}.lock").open("w", encoding="ascii") as file:
+            wait_for(lambda: _lock(file), what)
+            yield
 
     @contextmanager
     def rebuild(self, names: Collection[str]) -> Iterator[Rebuild]:  # noqa: ARG002 - a new file
@@ -129,6 +142,15 @@ def _on_begin(connection: Connection) -> None:
         return
     is_write = options.get("kuvert_write")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
+
+
+def _lock(file: TextIO) -> bool:
+    """Take the lock of an open file, which ends with the process."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _replace(old: Path, new: Path) -> None:

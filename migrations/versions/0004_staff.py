@@ -10,6 +10,7 @@ revision = "0004"
 down_revision = "0003"
 branch_labels = None
 depends_on = None
+phase = "add"
 
 MYSQL = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
 CREDENTIAL = sa.LargeBinary(1023).with_variant(mysql.VARBINARY(1023), "mysql", "mariadb")

@@ -9,6 +9,7 @@ revision = "0007"
 down_revision = "0006"
 branch_labels = None
 depends_on = None
+phase = "fill"
 
 FOREIGN_KEY = "fk_schedule_runs_schedule_id"
 NAME = "(SELECT name FROM schedules WHERE schedules.id = schedule_changes.schedule_id)"
