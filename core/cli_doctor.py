@@ -3,7 +3,8 @@
 import logging
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -25,12 +26,22 @@ def doctor(*, as_json: bool) -> int:
     from core.cli_app import application
     from core.doctor.examining import all_checks, examine, is_healthy
 
-    with application() as app:
-        # What libraries say of what is away stands in the findings.
-        logging.getLogger().setLevel(logging.ERROR)
+    with application() as app, _quiet():
         lines = examine(app, _progress(len(all_checks())))
     output([_row(line) for line in lines], as_json)
     return 0 if is_healthy(lines) else FAILED
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Let only errors be logged: what is away stands in the findings."""
+    root = logging.getLogger()
+    before = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(before)
 
 
 def _row(line: "Line") -> dict[str, object]:

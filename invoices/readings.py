@@ -6,20 +6,18 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from core.clock import utcnow
-from core.metrics.families import Family
+from core.metrics.families import MOST, Family
 from invoices import board
 from invoices.models import Provider, ProviderState
 
 PROVIDERS = Provider.__table__
-
-MOST = 100_000
 
 
 def read(connection: Connection, now: datetime) -> Iterator[Family]:
     """Yield how many invoices are where, what is not delivered, and how providers are."""
     yield Family(
         "kuvert_invoices",
-        "Invoices at a status; 100,000 at most are counted.",
+        f"Invoices at a status; {MOST:,} at most are counted.",
         ("status",),
         [((str(one.status),), one.count) for one in board.counts(connection, MOST)],
     )

@@ -7,7 +7,6 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from celery._state import get_current_app
 from flask.testing import FlaskClient
 
 from core import health
@@ -15,27 +14,14 @@ from core.app import create_app
 from core.settings import Settings
 from tests.support.environment import make_settings
 
+pytestmark = pytest.mark.usefixtures("keep_celery")
+
 
 @pytest.fixture
 def silent_port() -> Iterator[int]:
     """A port that takes connections and never says a word."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
-
-
-@pytest.fixture
-def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
-
-
-@pytest.fixture(autouse=True)
-def keep_celery() -> Iterator[None]:
-    """Give the process its Celery application back, which each new application replaces."""
-    before = get_current_app()
-    yield
-    before.set_default()
 
 
 def client_with(settings: Settings) -> FlaskClient:

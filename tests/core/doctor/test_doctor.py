@@ -7,7 +7,6 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from celery._state import get_current_app
 from flask import Flask
 from kombu import Connection, Queue
 from sqlalchemy import update
@@ -26,21 +25,9 @@ from tests.support.brokers import virtual_host
 from tests.support.console import Console
 from tests.support.environment import make_settings
 
+pytestmark = pytest.mark.usefixtures("keep_celery")
+
 SECRET = "hunter2-hunter2-hunter2"
-
-
-@pytest.fixture(autouse=True)
-def keep_celery() -> Iterator[None]:
-    before = get_current_app()
-    yield
-    before.set_default()
-
-
-@pytest.fixture
-def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
 
 
 def found_by(settings: Settings) -> dict[str, list[Finding]]:

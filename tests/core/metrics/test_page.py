@@ -1,12 +1,10 @@
 """`/metrics`: who may read it, and what stands there when parts are away."""
 
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
 
 import pytest
-from celery._state import get_current_app
 from flask import Flask
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
@@ -18,21 +16,9 @@ from tests.support.brokers import virtual_host
 from tests.support.console import Console
 from tests.support.environment import make_settings
 
+pytestmark = pytest.mark.usefixtures("keep_celery")
+
 TOKEN = "a-token-for-prometheus-0123"
-
-
-@pytest.fixture(autouse=True)
-def keep_celery() -> Iterator[None]:
-    before = get_current_app()
-    yield
-    before.set_default()
-
-
-@pytest.fixture
-def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
 
 
 def samples(text: str) -> dict[str, float]:
