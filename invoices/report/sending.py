@@ -52,8 +52,10 @@ def _send(mail: Claimed, settings: Settings) -> str:
     try:
         made = _build(mail, settings)
     except Exception as error:
-        why = f"could not be put together: {type(error).__name__}: {error}"
-        insist(partial(report_mails.give_up, mail=mail, why=why), LONG)
+        # Nothing has left. A database that is away comes back, and a fault may be mended.
+        why = f"it could not be put together: {type(error).__name__}: {error}"
+        unmade = Answer(verdict=Verdict.TEMPORARY, stage=Stage.CONNECTING, text=why)
+        insist(partial(report_mails.record, mail=mail, answer=unmade), LONG)
         raise
     answer = _hand_over(made, mail, settings)
     insist(partial(report_mails.record, mail=mail, answer=answer), LONG)

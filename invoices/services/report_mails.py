@@ -303,15 +303,3 @@ def _words(answer: Answer) -> str:
         return answer.words
     refused = "; ".join(str(one) for one in answer.refused)
     return f"{answer.words}; not taken for {refused}"
-
-
-def give_up(connection: Connection, mail: Claimed, why: str) -> None:
-    """Write down that a mail could not even be put together; nothing left."""
-    values = {
-        "state": str(MailState.FAILED),
-        "detail": why[:DETAIL_LENGTH],
-        "due_at": None,
-        "finished_at": utcnow(),
-    }
-    mine = and_(MAILS.c.id == mail.id, MAILS.c.lease_token == mail.token)
-    connection.execute(update(MAILS).where(mine).values(values))

@@ -13,7 +13,7 @@ from core.db import reading, unit_of_work
 from core.errors import ConflictError, InputError, UnavailableError
 from core.settings import Settings, current
 from invoices import tasks
-from invoices.report import sending
+from invoices.report import figures, sending
 from invoices.report_models import ReportMail
 from invoices.services import report_mails
 from invoices.services.totals import Week
@@ -109,6 +109,27 @@ def test_a_server_that_is_away_is_asked_again_when_it_is_due(
     assert too_early == []
     assert len(server.taken) == 1
     assert (mail().state, mail().attempt_count) == ("sent", 2)
+
+
+def test_one_that_cannot_be_put_together_is_tried_again(
+    app: Flask, mailing: Settings, server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(figures, "read", _is_away)
+        with pytest.raises(ConnectionError):
+            tasks.get_total_invoices()
+    waiting = mail()
+    due()
+    tasks.get_total_invoices()
+
+    assert (waiting.state, waiting.finished_at) == ("waiting", None)
+    assert waiting.detail == "it could not be put together: ConnectionError: the database is away"
+    assert len(server.taken) == 1
+    assert mail().state == "sent"
+
+
+def _is_away(*_: object) -> None:
+    raise ConnectionError("the database is away")
 
 
 def test_a_try_leaves_the_totals_as_they_were(
