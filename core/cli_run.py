@@ -5,6 +5,7 @@ import os
 import socket
 import sys
 import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +16,8 @@ from core.setting_values import LOOPBACK
 from core.settings import current, is_given_sockets
 
 if TYPE_CHECKING:
+    from celery.apps.worker import Worker
+
     from core.celery_app import KuvertCelery
 
 logger = logging.getLogger(__name__)
@@ -32,12 +35,15 @@ CONCURRENCY = 4
 
 @click.command()
 @click.option("--bind", default="127.0.0.1:8000", show_default=True, metavar="HOST:PORT")
+@click.option("--port", help="The port alone, on the host of --bind.")
 @click.option("--workers", default=2, show_default=True, help="Processes.")
 @click.option("--threads", default=8, show_default=True, help="Threads of each process.")
 @click.option("--embedded", is_flag=True, help="One process without gunicorn, as `up` uses it.")
-def web(bind: str, workers: int, threads: int, *, embedded: bool) -> None:
+def web(bind: str, port: str | None, workers: int, threads: int, *, embedded: bool) -> None:
     """Serve the API, callbacks, docs and health."""
     current()
+    if port is not None:
+        bind = f"{bind.rpartition(':')[0]}:{port}"
     if embedded or not is_given_sockets():
         check_bind(bind)
     if embedded:
@@ -94,7 +100,7 @@ def check_bind(bind: str) -> None:
 
     host, _, port = bind.rpartition(":")
     if not host or not port.isdigit():
-        raise click.BadParameter(f"{bind!r} is not HOST:PORT", param_hint="--bind")
+        raise click.ClickException(f"cannot listen on {bind!r}: it is not HOST:PORT")
     if get_debug_flag() and host.strip("[]") not in LOOPBACK:
         raise click.ClickException(
             f"FLASK_DEBUG is on and {bind} can be reached from outside; take FLASK_DEBUG away"
@@ -113,9 +119,7 @@ def check_bind(bind: str) -> None:
 @click.option("--queues", help=f"Comma-separated; all when left out: {', '.join(QUEUES)}.")
 @click.option("--concurrency", type=click.IntRange(1, 256), help="Processes or threads.")
 @click.option("--pool", type=click.Choice(["prefork", "threads", "solo"]))
-def worker(
-    group: str | None, queues: str | None, concurrency: int | None, pool: str | None
-) -> None:
+def worker(group: str | None, queues: str | None, concurrency: int | None, pool: str | None) -> int:
     """Run the pumps and the tasks."""
     from celery.exceptions import SecurityWarning
 
@@ -139,7 +143,23 @@ def worker(
         *("-c", str(concurrency or CONCURRENCY)),
         *("-P", pool or ("threads" if is_folder else "prefork")),
     ]
-    _celery().worker_main(arguments)
+    return _run_worker(arguments)
+
+
+def _run_worker(arguments: list[str]) -> int:
+    """Run Celery's worker and return its exit code, which Celery itself keeps from who calls it."""
+    from celery import signals
+
+    codes: list[Callable[[], int]] = []
+
+    def note(instance: "Worker", **_: object) -> None:
+        codes.append(lambda: instance.exitcode or 0)
+
+    signals.celeryd_init.connect(note)
+    # Its type says that it never returns, which is not so.
+    start: Callable[[list[str]], object] = _celery().start
+    start(arguments)
+    return max((code() for code in codes), default=1)
 
 
 def _chosen(queues: str | None) -> str:

@@ -1,18 +1,26 @@
-"""Workers that are told to stop, and Celery's own way of starting them."""
+"""Processes that are told to stop, and Celery's own way of starting them."""
 
+import http.client
+import json
 import re
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from kombu import Connection
 
 from tests.end_to_end.desk import Desk, desk, unique
-from tests.support.processes import CELERY, Child
+from tests.support.factories import invoice_json
+from tests.support.processes import CELERY, MANAGE, Child, free_port
 from tests.support.provider import Provider
 
 pytestmark = pytest.mark.processes
 
 STOP_SECONDS = 30
+START_SECONDS = 60
 LEASE = {"KUVERT_LEASE_SECONDS": "60"}
 """Longer than the slow batch, which must not be taken for lost."""
 
@@ -80,6 +88,98 @@ def test_pool_children_do_not_outlive_their_worker(own: Desk) -> None:
     worker.process.wait(10)
 
     own.expect(lambda: not _running(children), 15, "the children of a killed worker end")
+
+
+def test_web_finishes_the_request_it_has(own: Desk) -> None:
+    web = own.kuvert.children["web"]
+    with Provider("half") as provider:
+        own.add(provider, sources={"half": "half"})
+    body = json.dumps(invoice_json(number=unique("H"))).encode()
+    connection = http.client.HTTPConnection("127.0.0.1", own.kuvert.port, timeout=STOP_SECONDS)
+    try:
+        connection.putrequest("POST", "/api/v1/invoices")
+        connection.putheader("Authorization", f"Bearer {own.keys['half']}")
+        connection.putheader("Content-Type", "application/json")
+        connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body[:100])
+        time.sleep(1)
+        web.process.send_signal(signal.SIGTERM)
+        time.sleep(2)
+        connection.send(body[100:])
+
+        assert connection.getresponse().status == 202
+        assert web.stop(STOP_SECONDS) == 0, web.last_words()
+    finally:
+        connection.close()
+        own.kuvert.start_all("web")
+    assert len(own.statuses("half")) == 1
+
+
+QUICK = (0.2, 1.0, 2.0, *(pytest.param(n / 2, marks=pytest.mark.storm) for n in range(1, 17)))
+
+
+@pytest.mark.parametrize("seconds", QUICK)
+def test_a_stop_during_the_start_ends_cleanly(own: Desk, seconds: float) -> None:
+    port = str(free_port())
+    commands = {"web": ("web", "--port", port), "worker": ("worker",), "beat": ("beat",)}
+    children = [
+        own.kuvert.start(f"{name}-quick", (*MANAGE, *arguments))
+        for name, arguments in commands.items()
+    ]
+
+    time.sleep(seconds)
+    for child in children:
+        child.process.send_signal(signal.SIGTERM)
+
+    for child in children:
+        # Nothing was begun yet where the system itself ends it.
+        assert child.stop(STOP_SECONDS) in {0, -signal.SIGTERM}, child.last_words()
+        assert "Traceback" not in child.own_output(), child.last_words()
+
+
+PORTS = {
+    "taken": (None, "Error: cannot listen on 127.0.0.1:{port}: [Errno 98] Address already in use"),
+    "no number": ("abc", "Error: cannot listen on '127.0.0.1:abc': it is not HOST:PORT"),
+    "too large": (
+        "65536",
+        "Error: cannot listen on 127.0.0.1:65536: bind(): port must be 0-65535.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PORTS)
+def test_l03_a_port_that_cannot_be_had_is_one_line(own: Desk, case: str) -> None:
+    port, said = PORTS[case]
+
+    done = own.kuvert.manage("web", "--port", port or str(own.kuvert.port))
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [said.format(port=own.kuvert.port)]
+
+
+def test_l03_a_port_without_the_right_to_it_is_one_line(own: Desk) -> None:
+    without = ("setpriv", "--bounding-set", "-net_bind_service", *MANAGE)
+
+    done = own.kuvert.manage("web", "--port", "80", program=without)
+
+    assert done.returncode == 1
+    assert done.stderr == "Error: cannot listen on 127.0.0.1:80: [Errno 13] Permission denied\n"
+
+
+def test_g07_a_queue_with_other_arguments_ends_the_worker(own: Desk) -> None:
+    with Connection(own.broker_url or "") as connection:
+        channel: Any = connection.default_channel
+        channel.queue_delete("getemail")
+        channel.queue_declare("getemail", durable=True, auto_delete=False)
+        try:
+            worker = own.kuvert.start("worker-other", (*MANAGE, "worker", "--group", "timers"))
+            own.expect(lambda: not worker.is_running, START_SECONDS, "the worker ends")
+        finally:
+            channel.queue_delete("getemail")
+
+    assert worker.process.returncode == 1
+    assert "queue getemail exists with other arguments" in worker.output()
+    assert "let it run empty and delete it" in worker.output()
 
 
 def _running(pids: list[int]) -> list[int]:
