@@ -33,8 +33,10 @@ storm: $(VENV)/.dev ## the long fault tests
 	$(BIN)/pytest -m storm --no-header -rA $(ARGS)
 
 shots: $(VENV)/.dev ## pictures of the desk's pages for the docs, into docs/pictures/admin
-	$(BIN)/pytest tests/browser/test_pages.py tests/browser/test_forms.py tests/browser/test_login.py -m '' \
-		-k 'sqlite and (of_an_admin or second_of or page_looks)' --pictures docs/pictures/admin $(ARGS)
+	$(BIN)/pytest tests/browser/test_pages.py tests/browser/test_forms.py tests/browser/test_login.py \
+		tests/browser/test_recovery.py -m '' \
+		-k 'sqlite and (of_an_admin or second_of or page_looks) or who_forgot' \
+		--pictures docs/pictures/admin $(ARGS)
 
 bench: $(BENCH)/.done ## the benchmarks, as ratios in one run
 	$(BENCH)/bin/python -m tests.benchmarks $(ARGS)

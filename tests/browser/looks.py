@@ -13,7 +13,7 @@ Look = Callable[[Page, str], None]
 Scheme = Literal["light", "dark"]
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 WIDE, NARROW = (1280, 860), (390, 844)
-QUALITY = 50
+QUALITY = 38
 GALLERY = frozenset(
     {
         "home",
