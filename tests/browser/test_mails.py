@@ -62,7 +62,7 @@ def test_an_address_is_suppressed_by_hand_and_released(desk: Page, look: Look) -
     desk.get_by_label("Source").select_option(label="erp")
     desk.get_by_label("Mail address").fill("left@buyer.example")
     desk.get_by_label("Reason").fill("they told us on the phone")
-    desk.get_by_role("button", name="Save", exact=True).click()
+    desk.get_by_role("button", name="Suppress", exact=True).click()
     expect(desk.locator("main h1")).to_contain_text("suppressed")
     look(desk, "suppression-by-hand")
 
