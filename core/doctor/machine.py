@@ -28,6 +28,16 @@ def settings(patient: Patient) -> Iterator[Finding]:
         yield ok(f"environment {patient.settings.environment}")
 
 
+def _is_open(path: Path, home: Path) -> bool:
+    """Tell whether others may use a file with secrets.
+
+    What deploy/install.sh writes is right: root's, and readable by the group of our own folder.
+    """
+    found = path.stat()
+    is_ours = found.st_uid == 0 and home.exists() and found.st_gid == home.stat().st_gid
+    return bool(found.st_mode & _OTHERS & ~(stat.S_IRGRP if is_ours else 0))
+
+
 def secrets(patient: Patient) -> Iterator[Finding]:
     """Look at the strength of the key, and who else may read the files with secrets."""
     is_strong = not is_weak(patient.settings.secret_key)
@@ -39,7 +49,7 @@ def secrets(patient: Patient) -> Iterator[Finding]:
             f"set the result of {KEY_RECIPE}; subscribers then need their new secrets",
         )
     for path in (patient.settings.home / secret_key.FILE_NAME, ENV_FILE):
-        if path.exists() and path.stat().st_mode & _OTHERS:
+        if path.exists() and _is_open(path, patient.settings.home):
             yield warn("other users of this machine may read it", f"chmod 600 {path}", str(path))
 
 
