@@ -149,7 +149,7 @@ def test_killed_in_between_and_run_again_it_finishes(engine_name: str, tmp_path:
         database.close()
         reached = set()
         hits = 0
-        for seconds in (1.2, 1.6, 2.0, 2.5, 3.0):
+        for seconds in (0.6, 1.2, 1.6, 2.0, 3.0):
             process = start(manage)
             try:
                 process.communicate(timeout=seconds)
