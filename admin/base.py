@@ -293,12 +293,13 @@ def _reference(view: TableView, context: object, row: Row[Any], name: str) -> Ma
         return cells.NOTHING
     reference = view.references[name]
     shown = listing.name_of(reference, value, listing.names_here())
-    return cells.link(f"{_page_of(reference.endpoint)}?id={value}", shown)
+    page = address_of(f"{reference.endpoint}.details_view")
+    return cells.link(f"{page}?id={value}", shown)
 
 
-def _page_of(endpoint: str) -> str:
-    """Return the address of a page over rows; a list asks for it once for all of them."""
+def address_of(endpoint: str) -> str:
+    """Return the address of a page; a list asks for it once for all its rows."""
     known: dict[str, str] = g.setdefault("kuvert_pages", {})
     if endpoint not in known:
-        known[endpoint] = url_for(f"{endpoint}.details_view")
+        known[endpoint] = url_for(endpoint)
     return known[endpoint]

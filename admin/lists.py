@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Response, abort, request
 from flask.typing import ResponseReturnValue
@@ -14,7 +15,7 @@ from sqlalchemy import Row
 from admin import cells, exports, filters, listing, table
 from admin.access import holds
 from admin.acts import Act
-from admin.base import TableView
+from admin.base import TableView, address_of
 from admin.filters import share_names
 from core.clock import utcnow
 from core.db import database, reading
@@ -49,6 +50,19 @@ class ListView(TableView):
             search=given.get("search", "").replace("\x00", "")[: listing.LONGEST_SEARCH],
             extra_args={name: given[name] for name in names if given.get(name)},
         )
+
+    def _get_list_url(self, view_args: ViewArgs) -> str:
+        """Return this list's address with other arguments; a page has one for each column."""
+        asked = {
+            "page": view_args.page or None,
+            "sort": view_args.sort,
+            "desc": 1 if view_args.sort_desc else None,
+            "search": view_args.search,
+            **view_args.extra_args,
+            "page_size": self.get_safe_page_size(view_args.page_size),
+        }
+        said = {name: value for name, value in asked.items() if value not in {None, ""}}
+        return f"{address_of(f'{self.endpoint}.index_view')}?{urlencode(said)}"
 
     def _is_sortable(self, index: int | None) -> bool:
         found = self._get_column_by_idx(index)

@@ -5,6 +5,7 @@ These hooks run on every callback, thousands of times a second: a few microsecon
 
 import logging
 import re
+from datetime import datetime, timedelta
 from time import perf_counter
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -12,9 +13,11 @@ from urllib.parse import urlsplit
 from flask import Flask, Request, Response, current_app, g, request
 from flask.json.provider import DefaultJSONProvider
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
+from itsdangerous import BadSignature
 from werkzeug.exceptions import BadRequest
 
 from core import actor, docs_page, health, log_context, metrics, problems
+from core.clock import utcnow
 from core.errors import MediaTypeError
 from core.ids import new_id
 from core.metrics import page
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 logger = logging.getLogger("kuvert.request")
+
+RENEWAL = timedelta(minutes=1)
+"""A cookie that was signed longer ago is renewed with the next page."""
 
 _PORT = re.compile(r":\d+$")
 _LENGTH = re.compile(r"[0-9]{1,15}")
@@ -56,21 +62,48 @@ def keep_order(app: Flask) -> None:
         app.json.sort_keys = False
 
 
+class _Session(SecureCookieSession):
+    """A session that knows when its cookie was signed; None for a new one."""
+
+    signed_at: datetime | None = None
+
+
 class _Sessions(SecureCookieSessionInterface):
     """Flask's sessions, where there are any; a caller without a cookie costs no signer."""
+
+    session_class = _Session
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """Return the session of the cookie, or a new one."""
         if "HTTP_COOKIE" not in request.environ or is_without_session(request.environ):
-            return self.session_class()
-        return super().open_session(app, request)
+            return _Session()
+        cookie = request.cookies.get(self.get_cookie_name(app))
+        signer = self.get_signing_serializer(app)
+        if not cookie or signer is None:
+            return _Session()
+        longest = int(app.permanent_session_lifetime.total_seconds())
+        try:
+            data, signed_at = signer.loads(cookie, max_age=longest, return_timestamp=True)
+        except BadSignature:
+            return _Session()
+        session = _Session(data)
+        session.signed_at = signed_at
+        return session
 
     def should_set_cookie(self, app: Flask, session: SessionMixin) -> bool:
         """Tell whether the answer brings the cookie anew, which puts its end off.
 
-        A page that loads itself again says nothing of whether somebody is there.
+        One of this minute is as good as a new one. A page that loads itself again says nothing of
+        whether somebody is there.
         """
-        return session.modified or (not _is_by_itself() and super().should_set_cookie(app, session))
+        if session.modified:
+            return True
+        is_of_now = (
+            isinstance(session, _Session)
+            and session.signed_at is not None
+            and abs(utcnow() - session.signed_at) < RENEWAL
+        )
+        return not (is_of_now or _is_by_itself()) and super().should_set_cookie(app, session)
 
 
 def _is_by_itself() -> bool:

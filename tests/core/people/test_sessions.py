@@ -10,7 +10,9 @@ from flask import Flask
 from flask_login import user_accessed
 from itsdangerous import TimestampSigner
 
+from core import web
 from core.app import create_app
+from core.clock import utcnow
 from core.db import database, unit_of_work
 from core.people import services
 from core.people.security import IDLE
@@ -163,11 +165,31 @@ def test_a_session_that_is_used_goes_on(
         assert browser.is_in()
 
 
-def test_a_page_that_loads_itself_again_does_not_put_the_end_off(
-    browser: Browser, ann: str
+def later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the cookies of now be older than what is renewed."""
+    monkeypatch.setattr(web, "utcnow", lambda: utcnow() + 2 * web.RENEWAL)
+
+
+def test_a_cookie_of_this_minute_is_not_sent_again(
+    browser: Browser, ann: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     browser.log_in(ann)
     browser.get("/change")  # which makes the token of its form
+
+    at_once = browser.get("/change")
+    later(monkeypatch)
+    after = browser.get("/change")
+
+    assert "Set-Cookie" not in at_once.headers
+    assert "Set-Cookie" in after.headers
+
+
+def test_a_page_that_loads_itself_again_does_not_put_the_end_off(
+    browser: Browser, ann: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser.log_in(ann)
+    browser.get("/change")  # which makes the token of its form
+    later(monkeypatch)
 
     by_itself = browser.get("/change", headers={"Sec-Fetch-Mode": "navigate"})
     by_click = browser.get(
