@@ -244,9 +244,7 @@ def test_arguments_that_do_not_fit_are_said_and_not_shown(
 ) -> None:
     logs.set_up(replace(settings, log_format=form))
 
-    root = logging.getLogger()
-    # pytest's own handlers do raise; the fixture puts them back.
-    root.handlers[:] = [one for one in root.handlers if one.get_name() == "kuvert"]
+    only_ours()
     logger.info("%d things", "hunter2")
 
     text = written(capsys)
@@ -255,11 +253,21 @@ def test_arguments_that_do_not_fit_are_said_and_not_shown(
     assert "hunter2" not in text
 
 
+def only_ours() -> None:
+    """Take pytest's own handlers off, which raise, or keep what no report can hold.
+
+    The fixture puts them back.
+    """
+    root = logging.getLogger()
+    root.handlers[:] = [one for one in root.handlers if one.get_name() == "kuvert"]
+
+
 @pytest.mark.parametrize("nasty", ["a\r\nF", "a\x1b[31mF", "a\u2028F", "\ud800", "a\x00b"])
 def test_no_field_holds_what_steers_a_terminal(
     json_settings: Settings, capsys: pytest.CaptureFixture[str], nasty: str
 ) -> None:
     logs.set_up(json_settings)
+    only_ours()
 
     try:
         fail(nasty)
