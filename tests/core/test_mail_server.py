@@ -43,7 +43,7 @@ def test_user_and_password_are_percent_encoded() -> None:
         ("smtp://u:hunter%2@mail.example.org", "write"),
         ("smtp://:hunter2@mail.example.org", "a password and no user"),
         ("smtp://u:hunter2@mail.example.org?tls=off", "in clear"),
-        ("smtps://mail.example.org?tls=off", "with smtp:// alone"),
+        ("smtps://mail.example.org?tls=off", "only smtp:// takes it"),
         ("smtp://mail.example.org?verify=no", "only tls and timeout_seconds"),
         ("smtp://mail.example.org?timeout_seconds=1000", "from 1 to 60"),
         ("smtp://mail.example.org?timeout_seconds=nan", "from 1 to 60"),

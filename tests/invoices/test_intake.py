@@ -21,7 +21,7 @@ from invoices import setup
 from invoices.models import Document, IdempotencyRecord, Source
 from invoices.schemas import read_json_invoice
 from invoices.services import intake
-from invoices.services.intake import Accepted
+from invoices.services.intake import Accepted, TakenError
 from invoices.setup import NewProvider
 from tests.support import desk
 from tests.support.factories import SourceWithKey, add_source, client_of, invoice_json
@@ -257,7 +257,7 @@ def test_each_of_many_is_all_or_nothing(source: SourceWithKey) -> None:
     )
 
     assert [type(end) for end in ends] == [
-        Accepted, InputError, Accepted, ConflictError, Accepted,
+        Accepted, InputError, Accepted, TakenError, Accepted,
     ]  # fmt: skip
     assert [getattr(end, "is_new", None) for end in ends] == [True, None, False, None, True]
     for table in (desk.INVOICES, DOCUMENTS, desk.DELIVERIES, desk.EVENTS):
