@@ -6,9 +6,10 @@ from typing import Any
 from celery import Celery
 from kombu import Connection
 
+from core.broker import BROKER_ERRORS, DEAD_QUEUE
 from core.errors import UnavailableError
 from core.pump import BATCH
-from core.queues import BROKER_ERRORS, DEAD_QUEUE, QUEUE_OF, WORK
+from core.queues import QUEUE_OF, WORK
 
 CONNECT_SECONDS = 2
 

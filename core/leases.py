@@ -71,6 +71,15 @@ def _is_held(row: Row[Any], now: datetime, length: timedelta) -> bool:
     return row.holder is not None and now < row.until < now + 2 * length
 
 
+def lock(connection: Connection, name: str) -> None:
+    """Let nobody take or renew the lease `name` before this transaction ends."""
+    mine = select(LEASES.c.name).where(LEASES.c.name == name)
+    if connection.execute(mine.with_for_update()).first() is None:
+        made = _create(connection, name, database_time(connection), timedelta(0))
+        if isinstance(made, Held):
+            release(connection, made)
+
+
 def renew(connection: Connection, held: Held, length: timedelta) -> bool:
     """Hold on for `length` from now; False when somebody else has taken it over."""
     mine = (LEASES.c.name == held.name) & (LEASES.c.token == held.token)

@@ -11,8 +11,10 @@ import zoneinfo
 from collections.abc import Callable
 from email.utils import getaddresses
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
+
+from core import tls_files
 
 KEY_RECIPE = "python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
 _ON = frozenset({"1", "on", "true", "yes"})
@@ -231,7 +233,17 @@ def broker_url(text: str) -> str:
             raise ValueError("the folder is always in KUVERT_HOME; set filesystem:// alone")
     elif not parts.hostname:
         raise ValueError(f"it names no host; set for example {example}")
+    _check_broker_query(parts)
     return text
+
+
+def _check_broker_query(parts: SplitResult) -> None:
+    """See that only files of TLS stand behind ?, and that they can be used."""
+    known = tls_files.BROKER if parts.scheme == "amqps" else ()
+    if any(name not in known for name, _ in parse_qsl(parts.query, keep_blank_values=True)):
+        wanted = f"only {', '.join(tls_files.BROKER)} mean something, and only with amqps://"
+        raise ValueError(f"behind ? {wanted}")
+    tls_files.check(parts.query, tls_files.BROKER)
 
 
 def database_url(root: Path) -> Callable[[str], str]:
@@ -251,6 +263,8 @@ def _server(text: str, parts: SplitResult) -> str:
         raise ValueError(f"it names no host; set for example {example}")
     if not parts.path.strip("/"):
         raise ValueError(f"it names no database; set for example {example}")
+    is_mysql = parts.scheme.startswith("mysql")
+    tls_files.check(parts.query, tls_files.MYSQL if is_mysql else tls_files.POSTGRESQL)
     return text
 
 

@@ -47,6 +47,12 @@ NAMES = (
     "KUVERT_PASSWORD_MEMORY_MIB",
     "KUVERT_API_CALLS_PER_MINUTE",
     "KUVERT_METRICS_TOKEN",
+    "KUVERT_KEEP_DOCUMENTS",
+    "KUVERT_KEEP_CALLBACK_BODIES",
+    "KUVERT_KEEP_MAILS",
+    "KUVERT_KEEP_EVENTS",
+    "KUVERT_KEEP_ATTEMPTS",
+    "KUVERT_KEEP_AUDIT",
 )
 # These belong to the tests; Kuvert itself does not look at them.
 _TEST_NAMES = frozenset({"KUVERT_TEST_REQUIRE", "KUVERT_SHARED_DATA"})
@@ -58,10 +64,13 @@ _KUBERNETES = re.compile(
 _OPTIONAL = frozenset(
     f"{PREFIX}{name}"
     for name in ("LOGSTASH_URL", "SMTP_URL", "IMAP_URL", "MAIL_FROM", "REPORT_TO", "METRICS_TOKEN")
-)
+) | {name for name in NAMES if name.startswith(f"{PREFIX}KEEP_")}
 _FORMATS = ("auto", "console", "json")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _LONGEST_FILE = 65_536
+FEWEST_DAYS, MOST_DAYS = 30, 36_500
+"""How long something is kept at least: nothing that is under way, or just was, may go."""
+
 _SHORTEST_PRODUCTION_KEY = 32
 _FEWEST_DIFFERENT = 8
 _WEAK_WORDS = re.compile(
@@ -78,6 +87,7 @@ class Settings:
 
     `database_url` of an SQLite file holds an absolute path; `broker_url` is `filesystem://`
     when the queue is a folder in `home`; `warnings` are lines that the operator should see.
+    What begins with `keep_` is a number of days; None: for ever.
     """
 
     home: Path
@@ -103,6 +113,12 @@ class Settings:
     proxies: int
     password_memory_mib: int
     metrics_token: str | None = field(repr=False)
+    keep_documents: int | None = None
+    keep_callback_bodies: int | None = None
+    keep_mails: int | None = None
+    keep_events: int | None = None
+    keep_attempts: int | None = None
+    keep_audit: int | None = None
     warnings: tuple[str, ...] = ()
 
     @classmethod
@@ -283,8 +299,20 @@ def _read(reader: _Reader) -> Settings:
         proxies=reader.get("KUVERT_PROXIES", values.integer(0, 10), 0),
         metrics_token=reader.get("KUVERT_METRICS_TOKEN", values.token, None),
         password_memory_mib=reader.get("KUVERT_PASSWORD_MEMORY_MIB", values.integer(19, 64), 19),
+        keep_documents=_days(reader, "DOCUMENTS"),
+        keep_callback_bodies=_days(reader, "CALLBACK_BODIES"),
+        keep_mails=_days(reader, "MAILS"),
+        keep_events=_days(reader, "EVENTS"),
+        keep_attempts=_days(reader, "ATTEMPTS"),
+        keep_audit=_days(reader, "AUDIT"),
     )
     return replace(settings, warnings=tuple(_warnings(settings)))
+
+
+def _days(reader: _Reader, kind: str) -> int | None:
+    """Read how many days something is kept; None: for ever."""
+    days = setting_values.integer(FEWEST_DAYS, MOST_DAYS)
+    return reader.get(f"{PREFIX}KEEP_{kind}", days, None)
 
 
 def _check(settings: Settings, reader: _Reader) -> None:

@@ -24,6 +24,7 @@ from sqlalchemy import (
     Update,
     bindparam,
     create_engine,
+    func,
     insert,
     make_url,
     select,
@@ -127,6 +128,16 @@ class Database:
         """
         raise NotImplementedError
 
+    def be_patient(self, connection: Connection) -> None:
+        """Let statements of this transaction take as long as they need."""
+
+    def shred(self) -> None:
+        """Take what was overwritten off the disk too, where the engine does not by itself.
+
+        Raises:
+            UnavailableError: others are at work for too long.
+        """
+
     def forget_connections(self) -> None:
         """Drop pooled connections without closing them; a child calls this after a fork."""
         self.engine.dispose(close=False)
@@ -173,7 +184,18 @@ class Database:
         """Return what reads the time in a statement, by one clock for all hosts."""
         raise NotImplementedError
 
+    def transaction_mark(self) -> ColumnElement[str]:
+        """Return what tells this transaction from others, as the triggers of `guarded` do.
+
+        On MySQL it tells the connection, on SQLite, which has one writer, nothing.
+        """
+        raise NotImplementedError
+
     # ---- size --------------------------------------------------------------------------------
+
+    def hint(self) -> str:
+        """Return, in parentheses, why the database may refuse us; empty where nothing is known."""
+        return ""
 
     def size(self, connection: Connection) -> int:
         """Return how much the database takes on its disk, in bytes."""
@@ -186,6 +208,10 @@ class Database:
     ) -> ColumnElement[bool]:
         """Return the condition that `column` is one of `values`."""
         return column.in_(list(values))
+
+    def position(self, column: ColumnElement[Any], content: bytes) -> ColumnElement[int]:
+        """Return where some bytes begin in a column of bytes, from 1; 0: nowhere."""
+        return func.instr(column, content)
 
     def claim(
         self,
@@ -259,6 +285,16 @@ class Database:
     def not_append_only(table: str) -> list[str]:
         """Return the statements that take `append_only` back."""
         return [f"DROP TRIGGER {table}_no_{verb}" for verb in ("update", "delete")]
+
+    @staticmethod
+    def guarded(table: str, facts: Sequence[str]) -> list[str]:
+        """Return the statements that open an append-only table to core.retention.passes alone.
+
+        Its triggers are replaced. Through a pass of the same transaction, which is younger than a
+        minute, rows with smaller ids than the pass says may be deleted, or their words may be
+        changed; `facts` are the columns that stay as they are whoever asks.
+        """
+        raise NotImplementedError
 
     @staticmethod
     def replan_on_change(table: str, columns: Sequence[str]) -> list[str]:

@@ -6,7 +6,18 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import URL, ColumnElement, Connection, Table, func, select, text, update
+from sqlalchemy import (
+    CHAR,
+    URL,
+    ColumnElement,
+    Connection,
+    Table,
+    cast,
+    func,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.mysql import insert
 
 from core.database.alone import wait_for
@@ -138,6 +149,31 @@ class MysqlDatabase(Database):
             f"SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '{table} is append-only'"
             for verb in ("UPDATE", "DELETE")
         ]
+
+    @staticmethod
+    def guarded(table: str, facts: Sequence[str]) -> list[str]:
+        """Make both triggers anew, with the look for a pass."""
+        same = " AND ".join(f"NEW.`{name}` <=> OLD.`{name}`" for name in facts)
+        refuse = f"SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '{table} is append-only'"
+        made = []
+        for verb, more in (("UPDATE", f" AND {same}"), ("DELETE", "")):
+            name = f"{table}_no_{verb.lower()}"
+            passed = (
+                "EXISTS (SELECT 1 FROM history_passes p"  # noqa: S608 - our own names
+                f" WHERE p.table_name = '{table}' AND p.verb = '{verb.lower()}'"
+                " AND OLD.id < p.before_id AND p.owner = CONNECTION_ID()"
+                " AND p.opened_at > UTC_TIMESTAMP(6) - INTERVAL 1 MINUTE)"
+            )
+            made.append(f"DROP TRIGGER {name}")
+            made.append(
+                f"CREATE TRIGGER {name} BEFORE {verb} ON {table} FOR EACH ROW"
+                f" BEGIN IF NOT ({passed}{more}) THEN {refuse}; END IF; END"
+            )
+        return made
+
+    def transaction_mark(self) -> ColumnElement[str]:
+        """Return the connection's number; other transactions do not see what this one writes."""
+        return cast(func.connection_id(), CHAR(20))
 
     def _complete(self, url: URL) -> URL:
         if url.get_backend_name() == "mariadb":

@@ -16,6 +16,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
+    String,
     Table,
     TableValuedAlias,
     Update,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     cast,
     column,
     create_engine,
+    event,
     func,
     literal,
     select,
@@ -33,7 +35,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningInsert
 
-from core.database import psycopg_direct
+from core.database import psycopg_direct, psycopg_silence
 from core.database.alone import wait_for
 from core.database.base import WATCHED, Database, Family, Values
 from core.database.rebuilding import Rebuild, in_one_transaction, present
@@ -62,17 +64,23 @@ class PostgresqlDatabase(Database):
     def engine_options(self) -> dict[str, Any]:
         """Bound every wait: a request must never hang on a lock."""
         bounds = "-c lock_timeout=5000 -c statement_timeout=30000 -c timezone=UTC"
-        idle = "-c idle_in_transaction_session_timeout=60000"
+        # What the server keeps for somebody who is gone: locks, until it notices.
+        idle = "-c idle_in_transaction_session_timeout=60000 -c tcp_keepalives_idle=30"
+        idle += " -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
         return {
             "pool_size": 8,
             "max_overflow": 24,
             "pool_timeout": 4,
             "connect_args": {
-                "connect_timeout": 4,
+                "connect_timeout": 3,
                 "application_name": "kuvert",
                 "options": f"{bounds} {idle}",
             },
         }
+
+    def prepare(self, engine: Engine) -> None:
+        """Have connections that notice when nobody answers any more."""
+        event.listen(engine, "do_connect", _connect)
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
@@ -115,7 +123,17 @@ class PostgresqlDatabase(Database):
             self.url, hide_parameters=True, isolation_level="AUTOCOMMIT", **options
         )
         single.update_execution_options(kuvert_single=True)
+        self.prepare(single)
         return single
+
+    def position(self, column: ColumnElement[Any], content: bytes) -> ColumnElement[int]:
+        """Use the function behind POSITION(… IN …)."""
+        return func.pg_catalog.position(column, content)
+
+    def be_patient(self, connection: Connection) -> None:
+        """Take the bounds away that end a statement."""
+        for statement in _PATIENTLY:
+            connection.exec_driver_sql(statement)
 
     def clock(self) -> ColumnElement[datetime]:
         """Return the server's time; now() would be that of the transaction's begin."""
@@ -228,6 +246,29 @@ class PostgresqlDatabase(Database):
         ]
 
     @staticmethod
+    def guarded(table: str, facts: Sequence[str]) -> list[str]:
+        """Put the look for a pass into the triggers' function."""
+        mine = f"p.table_name = '{table}' AND p.verb = lower(TG_OP) AND OLD.id < p.before_id"
+        now = (
+            "p.owner = pg_current_xact_id()::text"
+            " AND p.opened_at > clock_timestamp() - interval '1 minute'"
+        )
+        old, new = (", ".join(f'{row}."{name}"' for name in facts) for row in ("OLD", "NEW"))
+        passed = f"EXISTS (SELECT 1 FROM history_passes p WHERE {mine} AND {now})"  # noqa: S608 - our own names
+        body = (
+            f"BEGIN IF TG_OP = 'DELETE' THEN IF {passed} THEN RETURN OLD; END IF;"
+            f" ELSIF TG_OP = 'UPDATE' THEN IF {passed}"
+            f" AND ROW({new}) IS NOT DISTINCT FROM ROW({old}) THEN RETURN NEW; END IF; END IF;"
+            f" RAISE EXCEPTION '{table} is append-only'; END"
+        )
+        head = f"CREATE OR REPLACE FUNCTION {table}_refuse() RETURNS trigger LANGUAGE plpgsql"
+        return [f"{head} AS $${body}$$"]
+
+    def transaction_mark(self) -> ColumnElement[str]:
+        """Return the transaction's number."""
+        return cast(func.pg_current_xact_id(), String())
+
+    @staticmethod
     def not_append_only(table: str) -> list[str]:
         """Drop the triggers and their function."""
         return [
@@ -235,6 +276,13 @@ class PostgresqlDatabase(Database):
             f"DROP TRIGGER {table}_no_change ON {table}",
             f"DROP FUNCTION {table}_refuse()",
         ]
+
+
+def _connect(
+    _dialect: object, _record: object, arguments: tuple[Any, ...], named: dict[str, Any]
+) -> psycopg_silence.Connection:
+    """Open a connection, as SQLAlchemy asks for it."""
+    return psycopg_silence.connect(*arguments, **named)
 
 
 def _arrays(rows: Sequence[Values], names: Sequence[str]) -> dict[str, list[object]]:

@@ -13,7 +13,9 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Engine, Table, event, literal, select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import OperationalError
 
+from core import owners
 from core.clock import utcnow
 from core.database.alone import wait_for
 from core.database.base import Database, Values
@@ -22,6 +24,10 @@ from core.errors import UnavailableError
 from core.types import UtcDateTime
 
 BUSY_SECONDS = 10
+
+
+LEAST_FREE_BYTES = 65_536
+"""What SQLite needs beside the file, for the index of its log."""
 
 
 class SqliteDatabase(Database):
@@ -35,8 +41,7 @@ class SqliteDatabase(Database):
     package: ClassVar[str] = "python with the sqlite3 module"
     size_query = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
     needs_server: ClassVar[bool] = False
-    # Without a BEGIN of ours the driver commits each statement; SQLAlchemy's AUTOCOMMIT would
-    # leave the BEGIN in and roll back what was written when the connection is given back.
+    # Without a BEGIN of ours the driver commits each statement by itself, without AUTOCOMMIT.
     single_options: ClassVar[dict[str, Any]] = {"kuvert_single": True}
 
     def prepare(self, engine: Engine) -> None:
@@ -57,7 +62,7 @@ class SqliteDatabase(Database):
             yield
             return
         path = Path(self.url.database)
-        with path.with_name(f".{path.name}.{what}.lock").open("w", encoding="ascii") as file:
+        with _opened(path.with_name(f".{path.name}.{what}.lock")) as file:
             wait_for(lambda: _lock(file), what)
             yield
 
@@ -77,6 +82,31 @@ class SqliteDatabase(Database):
         finally:
             made.close()
             _remove(new)
+
+    def hint(self) -> str:
+        """Say that the disk is full or read-only, or whose the file is where it is not ours."""
+        file = Path(self.url.database or "")
+        beside = (file.with_name(f"{file.name}{end}") for end in ("-wal", "-shm"))
+        return _disk_hint(file.parent) or owners.hint(file, *beside, file.parent)
+
+    def _make_single(self) -> Engine:
+        """Share the connections, but hear no BEGIN: the driver commits each statement."""
+        return Engine(
+            self.engine.pool,
+            self.engine.dialect,
+            self.engine.url,
+            hide_parameters=True,
+            execution_options=self.single_options,
+        )
+
+    def shred(self) -> None:
+        """Write the file anew: what is deleted stays in its free pages until then."""
+        try:
+            with self.single() as connection:
+                connection.exec_driver_sql("VACUUM")
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        except OperationalError as error:
+            raise UnavailableError(f"the file cannot be written anew now: {error.orig}") from error
 
     def clock(self) -> ColumnElement[datetime]:
         """Return our own time: whoever opens the file is on the same host."""
@@ -121,6 +151,47 @@ class SqliteDatabase(Database):
             for verb in ("UPDATE", "DELETE")
         ]
 
+    @staticmethod
+    def guarded(table: str, facts: Sequence[str]) -> list[str]:
+        """Make the triggers anew, with the look for a pass; one writer, so nobody else sees it."""
+        refuse = f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+        same = " AND ".join(f'NEW."{name}" IS OLD."{name}"' for name in facts)
+        made = []
+        for verb, more in (("UPDATE", f" AND {same}"), ("DELETE", "")):
+            name = f"{table}_no_{verb.lower()}"
+            passed = (
+                "EXISTS (SELECT 1 FROM history_passes p"  # noqa: S608 - our own names
+                f" WHERE p.table_name = '{table}' AND p.verb = '{verb.lower()}'"
+                " AND OLD.id < p.before_id AND p.opened_at > datetime('now', '-1 minute'))"
+            )
+            made.append(f"DROP TRIGGER {name}")
+            made.append(
+                f"CREATE TRIGGER {name} BEFORE {verb} ON {table} WHEN NOT ({passed}{more}) {refuse}"
+            )
+        return made
+
+    def transaction_mark(self) -> ColumnElement[str]:
+        """Return nothing: there is one writer, and nobody sees what is not committed."""
+        return literal("")
+
+
+def _opened(path: Path) -> TextIO:
+    try:
+        return path.open("w", encoding="ascii")
+    except OSError as error:
+        raise UnavailableError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _disk_hint(folder: Path) -> str:
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return ""
+    if disk.f_flag & os.ST_RDONLY:
+        return f" ({folder} is on a file system that is mounted read-only)"
+    is_full = disk.f_bavail * disk.f_frsize < LEAST_FREE_BYTES
+    return f" (the disk of {folder} is full)" if is_full else ""
+
 
 def _on_connect(connection: DBAPIConnection, _record: object) -> None:
     connection.isolation_level = None
@@ -138,8 +209,6 @@ def _on_connect(connection: DBAPIConnection, _record: object) -> None:
 
 def _on_begin(connection: Connection) -> None:
     options = connection.get_execution_options()
-    if options.get("kuvert_single"):
-        return
     is_write = options.get("kuvert_write")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
 

@@ -4,10 +4,13 @@ Those that need no command are in test_settings.py and test_settings_dangers.py,
 runs in tests/core/doctor.
 """
 
+import contextlib
 import importlib
+import os
 import socket
+import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -16,9 +19,11 @@ from flask import Flask
 
 from core.database import Database
 from core.errors import SettingsError
-from tests.support.command import Manage
+from tests.support.command import ROOT, Manage
 
 WRONG_SETTINGS = 78
+NOBODY = 65_534
+UPGRADE = ("db", "upgrade")
 
 
 def refused(home: Path, *command: str, **environ: str) -> tuple[int, str]:
@@ -30,6 +35,7 @@ def refused(home: Path, *command: str, **environ: str) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("url", "part"),
     [
+        pytest.param("", "set for example sqlite:////srv/kuvert/kuvert.db", id="nothing"),
         pytest.param("postgres:/x", "postgresql+psycopg://", id="half a URL"),
         pytest.param("oracle://host/x", "scheme 'oracle' is not known", id="unknown engine"),
     ],
@@ -105,6 +111,40 @@ def test_a_home_that_is_nowhere_to_be_made_is_named(tmp_path: Path) -> None:
     assert "/proc/kuvert" in said
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 2 MiB with a database on it."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a disk")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ("mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder))
+    if subprocess.run(mount, check=False).returncode:
+        pytest.skip("no disk can be mounted in this container")
+    try:
+        assert Manage(folder, {})("db", "upgrade").returncode == 0
+        yield folder
+    finally:
+        subprocess.run(("umount", str(folder)), check=True)
+
+
+def test_a_full_disk_and_one_that_is_read_only_are_named(small_disk: Path) -> None:
+    """G19."""
+    fill = small_disk / "fill"
+    with contextlib.suppress(OSError):
+        fill.write_bytes(bytes(4 * 1024 * 1024))
+    full = refused(small_disk, "source", "add", "erp")
+    fill.unlink()
+    subprocess.run(("mount", "-o", "remount,ro", str(small_disk)), check=True)
+    read_only = [refused(small_disk, *command) for command in (("source", "add", "erp"), UPGRADE)]
+
+    assert full[0] == 1
+    assert f"(the disk of {small_disk} is full)" in full[1]
+    assert [code for code, _ in read_only] == [1, 1]
+    assert f"({small_disk} is on a file system that is mounted read-only)" in read_only[0][1]
+    assert read_only[1][1].endswith("Read-only file system")
+
+
 def test_doctor_names_a_home_that_is_nowhere_to_be_made(tmp_path: Path) -> None:
     """G19."""
     environ = {
@@ -117,8 +157,43 @@ def test_doctor_names_a_home_that_is_nowhere_to_be_made(tmp_path: Path) -> None:
     assert "/proc/kuvert" in said
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
+@pytest.mark.parametrize(
+    ("mode", "command", "reason"),
+    [
+        (0o600, ("source", "list"), "unable to open database file"),
+        (0o644, ("source", "add", "erp"), "readonly database"),
+        (0o600, ("db", "current"), "unable to open database file"),
+        (0o600, ("doctor",), "unable to open database file"),
+    ],
+)
+def test_a_database_file_of_somebody_else_is_said_to_be_so(
+    tmp_path: Path, mode: int, command: tuple[str, ...], reason: str
+) -> None:
+    """L17; without its capabilities root may do no more than Kuvert's user."""
+    database = tmp_path / "kuvert.db"
+    Manage(tmp_path, {})("db", "upgrade")
+    os.chown(database, NOBODY, NOBODY)
+    database.chmod(mode)
+    without = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+
+    done = subprocess.run(
+        [*without, sys.executable, str(ROOT / "manage.py"), *command],
+        env={"PATH": os.environ["PATH"], "KUVERT_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    said = done.stdout + done.stderr
+    assert reason in said
+    assert f"({database} belongs to nobody, and this runs as root)" in said
+    assert "Traceback" not in said
+
+
 def test_a_broker_without_a_password_and_guest_elsewhere_are_doubtful(tmp_path: Path) -> None:
-    """G05, G10: said at each start, and by doctor."""
+    """G05: said at each start, and by doctor."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     environ = {"KUVERT_BROKER_URL": f"amqp://127.0.0.1:{port}/x"}
@@ -126,3 +201,20 @@ def test_a_broker_without_a_password_and_guest_elsewhere_are_doubtful(tmp_path: 
     done = Manage(tmp_path, environ)("doctor", "--json")
 
     assert "no password; right only where certificates log in" in done.stdout
+
+
+@pytest.mark.parametrize("command", [("doctor",), ("doctor", "--json")])
+def test_doctor_examines_the_rest_without_a_database(
+    tmp_path: Path, command: tuple[str, ...], closed_port: int
+) -> None:
+    environ = {
+        "KUVERT_SECRET_KEY": "k-7Qw9Zx2Lm4Np6Rt8Vb1Yc3Df5Gh7Js",
+        "KUVERT_DATABASE_URL": f"postgresql+psycopg://kuvert:geheim@127.0.0.1:{closed_port}/x",
+    }
+
+    done = Manage(tmp_path, environ)(*command)
+
+    assert done.returncode == 1
+    assert "every request is answered 503" in done.stdout
+    assert "logstash" in done.stdout
+    assert "geheim" not in done.stdout + done.stderr

@@ -156,6 +156,7 @@ def test_a_server_database_is_taken_as_written(tmp_path: Path, url: str) -> None
     ],
 )
 def test_a_wrong_value_is_named(tmp_path: Path, name: str, text: str, part: str) -> None:
+    """G09, G13."""
     line = problem(tmp_path, **{name: text})
 
     assert line.startswith(f"KUVERT_{name}: ")
@@ -186,6 +187,7 @@ def test_a_wrong_value_is_named(tmp_path: Path, name: str, text: str, part: str)
 def test_a_wrong_database_url_is_answered_with_an_example(
     tmp_path: Path, url: str, part: str
 ) -> None:
+    """G01."""
     line = problem(tmp_path, DATABASE_URL=url, SECRET_KEY=KEY)
 
     assert line.startswith("KUVERT_DATABASE_URL: ")
@@ -215,6 +217,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_stops_the_start(tmp_path: Path) -> None:
+    """G12."""
     line = problem(tmp_path, DATABSE_URL="hunter2")
 
     assert line == "KUVERT_DATABSE_URL: no such setting; did you mean KUVERT_DATABASE_URL?"
@@ -299,12 +302,14 @@ def test_unknown_names_in_the_env_file_stop_the_start(tmp_path: Path) -> None:
 
 
 def test_a_bad_env_file_is_answered_with_the_line(tmp_path: Path) -> None:
+    """G14."""
     (tmp_path / ".env").write_text("KUVERT_LOG_LEVEL=debug\nhunter2\n")
 
     assert problem(tmp_path) == f"{tmp_path}/.env: line 2, column 1: not NAME=value"
 
 
 def test_an_env_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """G14."""
     (tmp_path / ".env").mkdir()
 
     assert problem(tmp_path) == f"{tmp_path}/.env: cannot be read: Is a directory"

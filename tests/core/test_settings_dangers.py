@@ -37,6 +37,7 @@ def test_a_safe_production_starts(tmp_path: Path) -> None:
     ],
 )
 def test_production_refuses_what_is_insecure(tmp_path: Path, name: str, text: str) -> None:
+    """G03, G05."""
     line = problem(tmp_path, **{**PRODUCTION, name: text})
 
     assert line.startswith(f"KUVERT_{name}: ")
@@ -77,6 +78,7 @@ def test_guest_on_this_machine_is_let_be(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_doubtful_is_warned_of(tmp_path: Path, values: dict[str, str], part: str) -> None:
+    """G05, G10."""
     assert any(part in line for line in load(tmp_path, **values).warnings)
 
 

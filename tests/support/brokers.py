@@ -16,21 +16,36 @@ from tests.support.processes import free_port, wait_until
 
 HOST, PORT = "127.0.0.1", 5672
 REMEDY = "make services"
-SERVER_PLACES = "/usr/lib/rabbitmq/lib/*/sbin/rabbitmq-server"
+PROGRAM_PLACES = "/usr/lib/rabbitmq/lib/*/sbin"
 START_SECONDS = 60
+
+_made: list[str] = []
 
 
 @contextmanager
 def virtual_host() -> Iterator[str]:
-    """Make a virtual host on this machine's RabbitMQ; yields its URL, then drops it."""
-    _require_rabbitmq()
+    """Make a virtual host on this machine's RabbitMQ; yields its URL.
+
+    It is dropped by `drop_virtual_hosts`: each order to RabbitMQ starts an Erlang machine, so
+    one makes a host, and one drops all.
+    """
+    require_rabbitmq()
     name = f"kuvert_test_{secrets.token_hex(6)}"
-    _control("add_vhost", name)
-    try:
-        _control("set_permissions", "-p", name, "guest", ".*", ".*", ".*")
-        yield f"amqp://guest:guest@{HOST}:{PORT}/{name}"
-    finally:
-        _control("delete_vhost", name)
+    anything = ", ".join(['<<".*">>'] * 3)
+    _made.append(name)
+    _evaluate(
+        f'rabbit_vhost:add(<<"{name}">>, <<"tests">>), rabbit_auth_backend_internal:'
+        f'set_permissions(<<"guest">>, <<"{name}">>, {anything}, <<"tests">>).'
+    )
+    yield f"amqp://guest:guest@{HOST}:{PORT}/{name}"
+
+
+def drop_virtual_hosts() -> None:
+    """Drop what `virtual_host` has made in this process."""
+    if _made:
+        drops = [f'rabbit_vhost:delete(<<"{name}">>, <<"tests">>)' for name in _made]
+        _evaluate(", ".join(drops) + ".")
+        _made.clear()
 
 
 def queue_arguments(broker_url: str) -> dict[str, str]:
@@ -46,7 +61,12 @@ def close_connections(broker_url: str) -> None:
     _control("close_all_connections", "-p", broker_url.rpartition("/")[2], "a test")
 
 
-def _require_rabbitmq() -> None:
+def _evaluate(erlang: str) -> None:
+    _control("eval", erlang)
+
+
+def require_rabbitmq() -> None:
+    """Skip the test in one line where there is no RabbitMQ."""
     if shutil.which("rabbitmqctl") is None:
         missing("rabbitmqctl", REMEDY)
     if not _listens(PORT):
@@ -96,11 +116,41 @@ class Node:
         }
         self._process: subprocess.Popen[bytes] | None = None
 
+    def control(self, *arguments: str) -> None:
+        """Give an order by rabbitmqctl."""
+        done = subprocess.run(
+            (_program("rabbitmqctl"), "-q", *arguments),
+            env=self._environ,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    @contextmanager
+    def blocked(self) -> Iterator[None]:
+        """Raise the alarm of a disk that is nearly full: nobody may publish within the block."""
+        self.control("set_disk_free_limit", "1000000GB")
+        try:
+            yield
+        finally:
+            self.control("set_disk_free_limit", "50MB")
+
+    @contextmanager
+    def down(self) -> Iterator[None]:
+        """Kill the node, and start it again after the block."""
+        self.kill()
+        try:
+            yield
+        finally:
+            self.start()
+
     def start(self) -> None:
         """Start the node and wait until it takes connections."""
         with (self.folder / "node.log").open("ab") as log:
             self._process = subprocess.Popen(
-                (_server(),),
+                (_program("rabbitmq-server"),),
                 env=self._environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -120,11 +170,11 @@ class Node:
         time.sleep(0.2)  # epmd forgets the name when it sees the closed connection
 
 
-def _server() -> str:
-    """Return the start script itself: the one in the path goes on as another user."""
-    found = sorted(Path("/").glob(SERVER_PLACES.lstrip("/")))
+def _program(name: str) -> str:
+    """Return the script itself: the one in the path goes on as another user."""
+    found = sorted(Path("/").glob(f"{PROGRAM_PLACES.lstrip('/')}/{name}"))
     if not found:
-        missing("rabbitmq-server", "apt-get install rabbitmq-server")
+        missing(name, "apt-get install rabbitmq-server")
     return str(found[-1])
 
 

@@ -1,4 +1,4 @@
-"""A way to a server that can be cut: connections end, and new ones are refused."""
+"""A way to a server that can be cut, or fall silent: nothing ends, and nothing comes."""
 
 import contextlib
 import socket
@@ -17,7 +17,8 @@ class Proxy:
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
         self._sockets: set[socket.socket] = set()
-        self._is_cut = False
+        self._silenced: set[socket.socket] = set()
+        self._is_cut = self._is_silent = False
         self.port = 0
         self._listen()
 
@@ -55,6 +56,20 @@ class Proxy:
             self._listen()
             self._thread.start()
 
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Take what comes and answer nothing, on old connections and on new ones.
+
+        Those of before and within stay silent for good, as where a firewall has forgotten them;
+        what is opened after the block is forwarded.
+        """
+        self._is_silent = True
+        self._silenced |= self._sockets
+        try:
+            yield
+        finally:
+            self._is_silent = False
+
     def _listen(self) -> None:
         """Listen, on the same port as before."""
         self._listener = socket.create_server(("127.0.0.1", self.port))
@@ -75,23 +90,42 @@ class Proxy:
             if self._is_cut:
                 near.close()
                 continue
-            far = socket.create_connection(self._target)
+            if self._is_silent:
+                self._sockets.add(near)
+                threading.Thread(target=_swallow, args=(near,), daemon=True).start()
+                continue
+            try:
+                far = socket.create_connection(self._target)
+            except OSError:
+                near.close()  # the server itself is away
+                continue
             self._sockets |= {near, far}
             for one, other in ((near, far), (far, near)):
-                threading.Thread(target=_copy, args=(one, other), daemon=True).start()
+                threading.Thread(target=self._copy, args=(one, other), daemon=True).start()
 
     def _end_all(self) -> None:
         for found in list(self._sockets):
             _end(found)
         self._sockets.clear()
+        self._silenced.clear()
+
+    def _copy(self, source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while block := source.recv(BLOCK):
+                if source not in self._silenced:
+                    target.sendall(block)
+        if source in self._silenced:
+            # Whoever gave up is gone for the other side too, once it looks; nothing is told it.
+            return
+        _end(source)
+        _end(target)
 
 
-def _copy(source: socket.socket, target: socket.socket) -> None:
+def _swallow(near: socket.socket) -> None:
     with contextlib.suppress(OSError):
-        while block := source.recv(BLOCK):
-            target.sendall(block)
-    _end(source)
-    _end(target)
+        while near.recv(BLOCK):
+            pass
+    _end(near)
 
 
 def _end(found: socket.socket) -> None:
