@@ -45,7 +45,8 @@ class Callback(Base):
     `dedupe_key` is the Message-ID, for people to search.
     `conflict_sha256`: another body came later under the same key; staff should look. Of a mail
     about a delivery of ours `likeness` finds its like (MailRule), and `is_hard` tells of a bounce
-    whether the address is no good; None for what is no bounce.
+    whether the address is no good; None for what is no bounce. `purged_at`: retention has emptied
+    `headers` and `body` then; what it is known by stays, so that a repeat is still one.
     """
 
     __tablename__ = "callbacks"
@@ -72,6 +73,7 @@ class Callback(Base):
     look_count: Mapped[int]
     received_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
+    purged_at: Mapped[datetime | None]
 
 
 Index("ix_callbacks_state", Callback.state, Callback.id)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, select, update
 
-from callbacks import mails, rules
+from callbacks import mails, queries, rules
 from callbacks.mails import Judged
 from callbacks.models import Callback, CallbackKind, CallbackState, Ruling
 from core.db import database
@@ -43,19 +43,23 @@ class Overruled:
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """A mail that is overruled; `others` are other mails about the delivery, as rules are now."""
+    """A mail that is overruled.
+
+    `others` say of other mails about the delivery whether they tell of a hard bounce, as rules are
+    now, or as they were when retention has removed the mail; None: of no bounce.
+    """
 
     row: Row[Any]
     delivery_id: UUID
     was: Ruling
     ruling: Ruling
     reason: str
-    others: Sequence[Judged]
+    others: Sequence[bool | None]
 
     @property
     def is_said_by_others(self) -> bool:
         """Tell whether another mail says that the delivery failed."""
-        return any(one.is_hard is not None for one in self.others)
+        return any(is_hard is not None for is_hard in self.others)
 
     @property
     def note(self) -> str:
@@ -76,6 +80,7 @@ def overrule(
         NotFoundError: there is no such callback.
         InputError: no reason is given.
         ConflictError: it is no mail about a delivery of ours, or is taken for that already.
+        GoneError: retention has removed the mail.
     """
     row = _locked(connection, callback_id)
     before = _judged(connection, [row])[row.id]
@@ -102,6 +107,7 @@ def _locked(connection: Connection, callback_id: UUID) -> Row[Any]:
     if not found:
         raise NotFoundError("there is no such callback")
     [row] = found
+    queries.refuse_purged(row)
     if row.kind != CallbackKind.DSN:
         raise ConflictError("it is no mail; what a provider's word means is said by its mapping")
     if row.state == CallbackState.RECEIVED:
@@ -113,7 +119,7 @@ def _judged(connection: Connection, rows: Sequence[Row[Any]]) -> dict[UUID, Judg
     return mails.judge(connection, rows, current().secret_key) if rows else {}
 
 
-def _others(connection: Connection, row: Row[Any], delivery_id: UUID) -> list[Judged]:
+def _others(connection: Connection, row: Row[Any], delivery_id: UUID) -> list[bool | None]:
     columns = CALLBACKS.c
     statement = select(CALLBACKS).where(
         columns.delivery_id == delivery_id,
@@ -122,7 +128,9 @@ def _others(connection: Connection, row: Row[Any], delivery_id: UUID) -> list[Ju
         columns.is_hard.is_not(None),
     )
     found = list(connection.execute(statement.order_by(columns.id.desc()).limit(MOST_OTHERS)))
-    return list(_judged(connection, found).values())
+    there = [one for one in found if one.purged_at is None]
+    removed = [bool(one.is_hard) for one in found if one.purged_at is not None]
+    return [*(one.is_hard for one in _judged(connection, there).values()), *removed]
 
 
 def _settle(connection: Connection, case: _Case, by: By) -> str:

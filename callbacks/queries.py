@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from callbacks.models import Callback, CallbackState
 from core.db import database
-from core.errors import NotFoundError
+from core.errors import GoneError, NotFoundError
 from invoices.models import Provider
 
 CALLBACKS = Callback.__table__
@@ -74,6 +74,19 @@ def callback(connection: Connection, callback_id: UUID) -> Row[Any]:
     if found is None:
         raise NotFoundError("There is no such callback")
     return found
+
+
+def refuse_purged(callback: Row[Any]) -> None:
+    """Refuse to give what is not there any more, and say what it was.
+
+    Raises:
+        GoneError: retention has removed what came.
+    """
+    if callback.purged_at is not None:
+        raise GoneError(
+            f"what came was removed by retention on {callback.purged_at:%Y-%m-%d};"
+            f" its sha-256 was {callback.body_sha256}"
+        )
 
 
 def of_deliveries(

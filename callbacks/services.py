@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, and_, or_, select, update
 
-from callbacks import mails, rules, schemas
+from callbacks import mails, queries, rules, schemas
 from callbacks.mails import Judged
 from callbacks.models import Callback, CallbackKind, CallbackState, StatusMapping
 from callbacks.schemas import Said
@@ -323,7 +323,9 @@ def replay(connection: Connection, callback_id: UUID) -> End:
 
     Raises:
         NotFoundError: there is no such callback.
+        GoneError: retention has removed what came.
     """
+    check_there(connection, callback_id)
     token = new_id()
     again = {"lease_token": token, "due_at": utcnow()}
     changed = connection.execute(
@@ -333,3 +335,14 @@ def replay(connection: Connection, callback_id: UUID) -> End:
         raise NotFoundError("no such callback")
     [end] = process(connection, token, [callback_id])
     return end
+
+
+def check_there(connection: Connection, callback_id: UUID) -> None:
+    """Lock a callback, and refuse to read again what is not there any more.
+
+    Raises:
+        GoneError: retention has removed what came.
+    """
+    names = (CALLBACKS.c.id, CALLBACKS.c.purged_at, CALLBACKS.c.body_sha256)
+    for row in database().lock(connection, CALLBACKS, CALLBACKS.c.id == callback_id, names):
+        queries.refuse_purged(row)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row
 
 from callbacks import queries as callback_queries
 from invoices import queries as invoice_queries
+from status import gaps
 from status import queries as status_queries
 
 MOST = 500
@@ -20,6 +21,7 @@ MOST = 500
 class Kind(StrEnum):
     """Where an entry comes from; of the same moment, in this order."""
 
+    GAP = "gap"
     EVENT = "event"
     DELIVERY = "delivery"
     ATTEMPT = "attempt"
@@ -60,6 +62,7 @@ def timeline(connection: Connection, invoice_id: UUID) -> list[Entry]:
     delivery_ids = [row.id for row in deliveries]
     pushes = status_queries.pushes_of(connection, [row.id for row in events], MOST)
     found = (
+        map(_gap, gaps.of_invoice(connection, invoice_id)),
         map(_event, events),
         map(_delivery, deliveries),
         map(_attempt, invoice_queries.newest_attempts(connection, delivery_ids, MOST)),
@@ -72,6 +75,17 @@ def timeline(connection: Connection, invoice_id: UUID) -> list[Entry]:
 
 def _all(found: Iterable[Iterable[Entry]]) -> Iterator[Entry]:
     return (entry for entries in found for entry in entries)
+
+
+def _gap(row: Row[Any]) -> Entry:
+    return Entry(
+        at=row.newest_at,
+        kind=Kind.GAP,
+        id=row.invoice_id,
+        state="removed",
+        note=gaps.in_words(row),
+        row=row,
+    )
 
 
 def _event(row: Row[Any]) -> Entry:

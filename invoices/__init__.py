@@ -12,9 +12,18 @@ def init_app(app: "Flask") -> None:
     from core.doctor import findings
     from core.metrics import families
     from core.queues import TaskName
-    from invoices import doctoring, letter_models, models, readings, routes, tasks  # noqa: F401
+    from core.retention import kinds
+    from invoices import (  # noqa: F401
+        doctoring,
+        hold_models,
+        letter_models,
+        models,
+        readings,
+        routes,
+        tasks,
+    )
     from invoices.access import authenticate
-    from invoices.services import report_mails
+    from invoices.services import report_mails, retention, retention_history
 
     access.register(authenticate)
     families.register(readings.read)
@@ -22,4 +31,7 @@ def init_app(app: "Flask") -> None:
     pump.register(tasks.DELIVERIES)
     pump.register(tasks.BULK_ACTS)
     pump.watch(TaskName.GET_TOTAL_INVOICES, report_mails.has_due, is_outgoing=True)
+    kinds.register(retention.DOCUMENT_KIND)
+    kinds.register(retention_history.EVENT_KIND)
+    kinds.register(retention_history.ATTEMPT_KIND)
     app.register_blueprint(routes.bp)

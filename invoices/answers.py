@@ -44,9 +44,11 @@ def listed_invoice(row: Row[Any]) -> dict[str, object]:
 def invoice(row: Row[Any], document: bytes) -> dict[str, object]:
     """Return one invoice as it was written, and what has become of it.
 
-    One that came as JSON shows the members of its document; one that came as XML shows what was
-    read from it, and the document itself holds the rest.
+    One that came as JSON shows the members of its document; one that came as XML, or whose
+    document was removed by retention, shows what was read from it.
     """
+    if row.purged_at is not None:
+        return listed_invoice(row) | {"document_removed_at": rfc3339(row.purged_at)}
     if row.syntax != Syntax.JSON:
         return listed_invoice(row)
     written: dict[str, Any] = json.loads(document.decode("utf-8-sig"))

@@ -81,9 +81,11 @@ class Invoice(ListedInvoice):
     """An invoice as it was written, and what has become of it.
 
     `lines`, `delivery` and `send_at` are there where it came as JSON; `syntax` and
-    `customization_id` where it came as XML.
+    `customization_id` where it came as XML. With `document_removed_at` the document was removed
+    by retention then, and what was read from it is left.
     """
 
+    document_removed_at: NotRequired[Moment]
     lines: NotRequired[list[InvoiceLine]]
     delivery: NotRequired[AskedDelivery | None]
     send_at: NotRequired[Moment | None]
@@ -226,13 +228,13 @@ FILTERS: Mapping[str, object] = {
 }
 
 
-def _action(model: Any) -> Operation:  # noqa: ANN401 - a type, for its schema
+def _action(verb: str, model: Any) -> Operation:  # noqa: ANN401 - a type, for its schema
     return Operation(
         scope=WRITE,
         bodies={"application/json": model},
         answers={200: Standing},
         headers=IF_MATCH,
-        problems=(409,),
+        problems=(409, 410) if verb == "resend" else (409,),
     )
 
 
@@ -268,13 +270,14 @@ OPERATIONS: Mapping[str, Operation] = {
         answers={200: Raw, 304: None},
         answer_headers={"ETag": "The SHA-256 of the document."},
         answer_media_types=("application/json", "application/xml"),
+        problems=(410,),
     ),
     "invoices.show_pdf": Operation(
         scope=READ,
         query={"language": Literal["en", "de"]},
         answers={200: Raw},
         answer_media_types=(MEDIA_TYPE,),
-        problems=(501,),
+        problems=(410, 501),
     ),
     "invoices.list_deliveries": Operation(
         scope=READ, query=PAGING, answers={200: Page[Delivery]}, answer_headers=LINK
@@ -290,5 +293,5 @@ OPERATIONS: Mapping[str, Operation] = {
     "invoices.list_suppressions": Operation(
         scope=READ, query=PAGING, answers={200: Page[Suppression]}, answer_headers=LINK
     ),
-    **{f"invoices.{verb}": _action(model) for verb, model in actions.MODELS.items()},
+    **{f"invoices.{verb}": _action(verb, model) for verb, model in actions.MODELS.items()},
 }

@@ -54,8 +54,9 @@ def written(value: Decimal, code: str) -> str:
     """Write an amount for people, grouped, with at least its currency's decimals: `1,234.50`."""
     known = find(code)
     least = known.decimals if known else 2
-    exact = max(least, -int(value.normalize().as_tuple().exponent)) if value else least
-    return f"{value + 0:,.{exact}f}"  # + 0 takes the sign off a zero
+    whole, _, decimals = f"{value + 0:,f}".partition(".")  # + 0 takes the sign off a zero
+    decimals = decimals.rstrip("0").ljust(least, "0")
+    return f"{whole}.{decimals}" if decimals else whole
 
 
 def refusal_of(code: str) -> str:

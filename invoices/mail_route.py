@@ -1,7 +1,7 @@
 """How a provider on the channel smtp sends: its server, its sender, and what it says of itself."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parseaddr
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from invoices.channels import Route
 from invoices.models import ChannelName
 
 NO_SERVER = "needed with channel smtp, unless KUVERT_SMTP_URL is set; such as smtps://USER@HOST"
+OWN_SERVER = "; a server of your own network is named in KUVERT_SMTP_URL, and url left out"
 NO_SENDER = "needed with channel smtp, unless KUVERT_MAIL_FROM is set"
 
 
@@ -94,8 +95,18 @@ def findings(
     try:
         server = Server.of(url, allow_private=settings.allow_private_targets)
     except InputError as error:
-        return [*found, *error.findings]
+        hint = OWN_SERVER if _could_be_own(url) else ""
+        return [*found, *(replace(one, message=one.message + hint) for one in error.findings)]
     return [*found, *_login_findings(server, auth_ref)]
+
+
+def _could_be_own(url: str) -> bool:
+    """Tell whether the operator may name this server, though a provider may not."""
+    try:
+        Server.of(url)
+    except InputError:
+        return False
+    return True
 
 
 def _sender_findings(given: Mapping[str, str], settings: Settings) -> list[Finding]:

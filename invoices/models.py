@@ -155,7 +155,8 @@ class Invoice(Base):
     (UNTDID 1001), `currency` BT-5 (ISO 4217), `due_date` BT-9, `buyer_reference` BT-10,
     `seller_name` BT-27, `buyer_name` BT-44, `tax_amount` BT-110, `payable_amount` BT-115 (may be
     negative). `seller_key` is the seller's name without case and spacing: with number, type and
-    issue year it tells invoices apart. `version` grows with each change of the row.
+    issue year it tells invoices apart. `version` grows with each change of the row. `erased_at`:
+    since then pseudonyms stand in place of the buyer.
     """
 
     __tablename__ = "invoices"
@@ -198,6 +199,7 @@ class Invoice(Base):
     status: Mapped[str] = mapped_column(String(20))
     status_sequence: Mapped[int]
     current_delivery_id: Mapped[UUID | None]
+    erased_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
 
@@ -211,7 +213,8 @@ Index("ix_invoices_due_date", Invoice.due_date, Invoice.id)
 class Document(Base):
     """The bytes of an invoice as they came, or as we made them (`role` pdf).
 
-    `search_text` of an original is what its invoice is found by (invoices.searching).
+    `search_text` of an original is what its invoice is found by (invoices.searching). `purged_at`:
+    retention has emptied `body` then; `size` and `sha256` stay those of what was there.
     """
 
     __tablename__ = "documents"
@@ -225,6 +228,7 @@ class Document(Base):
     sha256: Mapped[str] = mapped_column(String(64))
     body: Mapped[bytes] = mapped_column(LongBytes)
     search_text: Mapped[str | None] = mapped_column(String(1000))
+    purged_at: Mapped[datetime | None]
 
 
 class Origin(StrEnum):

@@ -7,6 +7,7 @@ from uuid import UUID
 from core import mail_token
 from core.errors import Finding, InputError
 from core.pointers import is_pointer
+from core.setting_values import closest
 from core.smtp.addresses import Mailbox
 from invoices import rating
 from invoices.models import ChannelName
@@ -123,6 +124,7 @@ def findings(settings: Mapping[str, str], channel: str = ChannelName.HTTP) -> li
 
 def _problem(name: str, value: str, known: Sequence[str]) -> str | None:
     if name not in known:
-        return f"there is no setting {name} here; known: {', '.join(known)}"
+        meant = closest(name, list(known))
+        return f"there is no setting {name} here{meant}; known: {', '.join(known)}"
     must_be, is_right = KNOWN[name]
     return None if is_right(value) else f"{name} must be {must_be}"

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
 from core.db import database
-from core.errors import NotFoundError
+from core.errors import GoneError, NotFoundError
 from core.ids import first_id_of
 from invoices import answers
 from invoices.filters import Filters
@@ -67,12 +67,13 @@ def _between(filters: Filters) -> list[ColumnElement[bool]]:
 
 
 def invoice(connection: Connection, source_id: UUID | None, invoice_id: UUID) -> Row[Any]:
-    """Return one invoice with its original document in `body`.
+    """Return one invoice with its original document in `body`; `purged_at`: it was removed.
 
     Raises:
         NotFoundError: there is none, or it belongs to another source.
     """
-    statement = select(INVOICES, DOCUMENTS.c.body).join(
+    columns = (DOCUMENTS.c.body, DOCUMENTS.c.purged_at)
+    statement = select(INVOICES, *columns).join(
         DOCUMENTS, (DOCUMENTS.c.invoice_id == INVOICES.c.id) & (DOCUMENTS.c.role == "original")
     )
     return _one(connection, statement, source_id, invoice_id)
@@ -83,12 +84,31 @@ def document(connection: Connection, source_id: UUID | None, invoice_id: UUID) -
 
     Raises:
         NotFoundError: no such invoice of this source.
+        GoneError: retention has removed it.
     """
-    columns = (DOCUMENTS.c.media_type, DOCUMENTS.c.sha256, DOCUMENTS.c.body)
+    columns = (
+        *(DOCUMENTS.c.media_type, DOCUMENTS.c.sha256, DOCUMENTS.c.body),
+        *(DOCUMENTS.c.purged_at, DOCUMENTS.c.size),
+    )
     statement = select(INVOICES.c.number, INVOICES.c.syntax, *columns).join(
         DOCUMENTS, (DOCUMENTS.c.invoice_id == INVOICES.c.id) & (DOCUMENTS.c.role == "original")
     )
-    return _one(connection, statement, source_id, invoice_id)
+    found = _one(connection, statement, source_id, invoice_id)
+    refuse_purged(found)
+    return found
+
+
+def refuse_purged(document: Row[Any]) -> None:
+    """Refuse to give what is not there any more, and say what it was.
+
+    Raises:
+        GoneError: retention has removed the document.
+    """
+    if document.purged_at is not None:
+        raise GoneError(
+            f"the document was removed by retention on {document.purged_at:%Y-%m-%d};"
+            f" it had {document.size} bytes, sha-256 {document.sha256}"
+        )
 
 
 def standing(connection: Connection, source_id: UUID | None, invoice_id: UUID) -> dict[str, object]:

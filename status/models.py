@@ -69,6 +69,23 @@ class StatusEvent(Base):
 Index("ix_status_events_feed", StatusEvent.source_id, StatusEvent.id)
 
 
+class HistoryGap(Base):
+    """What retention has removed of an invoice's history, of one `kind`: events or attempts.
+
+    `oldest_at` and `newest_at` are the times of the first and the last that were removed,
+    `removed_at` when that was done last.
+    """
+
+    __tablename__ = "history_gaps"
+
+    invoice_id: Mapped[UUID] = mapped_column(Uuid(), ForeignKey("invoices.id"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(30), primary_key=True)
+    row_count: Mapped[int]
+    oldest_at: Mapped[datetime]
+    newest_at: Mapped[datetime]
+    removed_at: Mapped[datetime]
+
+
 class SubscriptionState(StrEnum):
     """Whether a subscription is told. What happens while it is not is parked, unless deleted."""
 

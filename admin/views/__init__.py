@@ -12,6 +12,7 @@ from admin.views import (
     history,
     invoices,
     keys,
+    legal_holds,
     letters,
     mail_rules,
     mappings,
@@ -20,6 +21,7 @@ from admin.views import (
     pushes,
     report_mails,
     reports,
+    retention,
     schedules,
     sources,
     subscriptions,
@@ -51,6 +53,10 @@ def every_view() -> list[BaseView]:
         mail_rules.MailRules(_l("Mail rules"), "mail_rule", delivery),
         schedules.Schedules(_l("Schedule"), "schedule", operation),
         pauses.DispatchPauses(_l("Dispatch"), "dispatch_pause", operation),
+        retention.Retention(
+            _l("Retention"), endpoint="retention", url="/admin/retention", category=operation
+        ),
+        legal_holds.LegalHolds(_l("Legal holds"), "legal_hold", operation),
         health.Health(_l("Health"), endpoint="doctor", url="/admin/health", category=operation),
         users.Users(_l("Users"), "user", staff),
         audit.Audit(_l("Audit"), "audit", staff),

@@ -228,6 +228,7 @@ class Callbacks(DeskView):
             ).one_or_none()
         return {
             "headers": raw.headers,
+            "purged_at": raw.purged_at,
             "body": body_text(raw.body),
             "size": len(raw.body),
             "is_cut": len(raw.body) > LONGEST_SHOWN,
@@ -257,8 +258,9 @@ class Callbacks(DeskView):
         """Give the body as it came: to keep, never to be shown by the browser."""
         row = self.get_one(request.args.get("id", ""))
         with reading() as connection:
-            body = queries.callback(connection, row.id).body
-        answer = Response(body, content_type="application/octet-stream")
+            found = queries.callback(connection, row.id)
+        queries.refuse_purged(found)
+        answer = Response(found.body, content_type="application/octet-stream")
         answer.headers["Content-Disposition"] = f'attachment; filename="callback-{row.id}.bin"'
         answer.headers["Cache-Control"] = "no-store"
         return answer

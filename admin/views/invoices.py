@@ -18,7 +18,7 @@ from admin.access import Role, holds, who
 from admin.acts import Act, ActForm
 from admin.forms import TextField, words_of
 from admin.view import DeskView
-from admin.views import bulk, suppressions
+from admin.views import bulk, legal_holds, suppressions
 from callbacks.timeline import timeline as read_timeline
 from core.db import reading
 from core.errors import ForbiddenError
@@ -161,6 +161,7 @@ ACTS = (
         counts="status",
         counter="status_sequence",
     ),
+    legal_holds.HOLD_INVOICE,
 )
 
 
@@ -237,13 +238,20 @@ class Invoices(DeskView):
 
     def about(self, connection: Connection, row: Row[Any]) -> dict[str, Any]:
         """Return the documents of an invoice, and all that happened to it."""
-        columns = (DOCUMENTS.c.role, DOCUMENTS.c.media_type, DOCUMENTS.c.size, DOCUMENTS.c.sha256)
-        statement = select(*columns).where(DOCUMENTS.c.invoice_id == row.id)
+        names = ("role", "media_type", "size", "sha256", "purged_at")
+        statement = select(*(DOCUMENTS.c[name] for name in names)).where(
+            DOCUMENTS.c.invoice_id == row.id
+        )
         current = select(INVOICES.c.current_delivery_id).where(INVOICES.c.id == row.id)
         held = connection.scalar(current) if row.status == Status.HELD else None
+        documents = list(connection.execute(statement))
         return {
-            "notes": suppressions.notes_on(self, connection, held) if held else [],
-            "documents": list(connection.execute(statement)),
+            "notes": [
+                *legal_holds.notes_on(self, connection, row.id),
+                *(suppressions.notes_on(self, connection, held) if held else []),
+            ],
+            "documents": documents,
+            "is_purged": any(item.purged_at and item.role == "original" for item in documents),
             "makes_pdf": pdf.is_available(),
             "timeline": timeline.lines(read_timeline(connection, row.id)),
         }
@@ -283,6 +291,7 @@ class Invoices(DeskView):
             found = connection.execute(select(DOCUMENTS).where(mine)).first()
         if found is None:
             abort(404, _("This invoice has no such document"))
+        queries.refuse_purged(found)
         ending = (
             "json" if "json" in found.media_type else "pdf" if "pdf" in found.media_type else "xml"
         )

@@ -76,7 +76,7 @@ class LetterForm(VersionedForm):
 class NewLetterForm(LetterForm):
     """A new letter; whose it is and its language stay."""
 
-    source_id = RowField(_l("Source"), Source, "name", _l("all that have none of their own"))
+    source_id = RowField(_l("Source"), Source, "name", _l("all other sources"))
     language = SelectField(_l("Language"), choices=lambda: options(LANGUAGES.items()))
 
 
@@ -86,7 +86,7 @@ def _language(view: TableView, context: object, row: Row[Any], name: str) -> str
 
 def _source(view: TableView, context: object, row: Row[Any], name: str) -> Any:  # noqa: ARG001
     if row.source_id is None:
-        return _("all that have none of their own")
+        return _("all other sources")
     shown = listing.name_of(view.references[name], row.source_id, listing.names_here())
     return cells.link(view.get_url("source.details_view", id=row.source_id), shown)
 

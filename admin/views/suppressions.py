@@ -18,8 +18,10 @@ from admin.reports import Related
 from admin.view import DeskView
 from callbacks import queries
 from callbacks.models import CallbackKind
+from invoices import suppression_queries
 from invoices.models import Source
 from invoices.services import suppressions
+from invoices.services.addresses import ADDRESS_LENGTH
 from invoices.suppression_models import Suppression
 
 MAY_DECIDE = Role.APPROVER
@@ -74,7 +76,7 @@ class NewSuppressionForm(AdminForm):
     )
     address = TextField(
         _l("Mail address"),
-        suppressions.ADDRESS_LENGTH,
+        ADDRESS_LENGTH,
         DataRequired(),
         description=_l("upper and lower case are the same"),
     )
@@ -126,7 +128,7 @@ def _standing(view: object, context: object, row: Row[Any], name: str) -> Any:  
 
 def notes_on(view: TableView, connection: Connection, delivery_id: UUID) -> list[tuple[str, Any]]:
     """Return what the page of a held delivery says above all: the way to what holds it."""
-    found = suppressions.about(connection, delivery_id)
+    found = suppression_queries.about(connection, delivery_id)
     if found is None:
         return []
     text = _("%(address)s is suppressed: %(reason)s", address=found.address, reason=found.reason)
@@ -223,7 +225,7 @@ class Suppressions(DeskView):
 
     def _held(self, connection: Connection, row: Row[Any]) -> Related:
         """Return invoices that wait because of it."""
-        found = suppressions.held(connection, row.address, row.source_id, MOST_HELD)
+        found = suppression_queries.held(connection, row.address, row.source_id, MOST_HELD)
         return Related(
             title=_l("Held for this address"),
             heads=(_l("Invoice"), _l("Since"), _l("Reason")),

@@ -62,6 +62,7 @@ def explain(files: tuple[Path, ...], *, as_json: bool) -> None:
             click.echo(json.dumps(one.to_json()))
         else:
             _tell(file, one)
+            click.echo(f"  {_whose(one)}")
 
 
 def _ruled(mails: "list[Understood]") -> "list[Understood]":
@@ -152,6 +153,20 @@ def _tell(file: Path, understood: "Understood") -> None:
         click.echo(visible(f"  {one.address or 'somebody'} {one.action}: {one.reason}{firmness}"))
     for line in understood.why:
         click.echo(visible(f"  because {line}"))
+
+
+def _whose(understood: "Understood") -> str:
+    """Say whether a mail proves that it speaks of a delivery of ours."""
+    from core import mail_token
+    from core.settings import current
+
+    texts = [*understood.addressed_to, *understood.original_ids]
+    keys = mail_token.find(current().secret_key, texts)
+    if keys:
+        return f"our token is in it: it speaks of the dispatch key {keys[0]}"
+    if mail_token.is_in(texts):
+        return "the token in it is not ours: made up, or of another KUVERT_SECRET_KEY"
+    return "no token of ours is in it, so it can change no invoice unless it names our Message-ID"
 
 
 def _show(report: "Report") -> None:

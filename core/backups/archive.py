@@ -78,6 +78,8 @@ class Documents:
 
     def look(self, row: dict[str, Any]) -> None:
         """Note a document that differs from its hash."""
+        if row.get("purged_at") is not None and row["body"] == b"":
+            return  # retention has emptied it, and keeps the hash of what was there
         body, digest = row.get("body"), row.get("sha256")
         if body is not None and digest is not None and sha256(body).hexdigest() != digest:
             self.damaged.append(str(row["id"]))

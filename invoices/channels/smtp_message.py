@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
+from secrets import token_hex
 
 from core import mail_token, mailer
 from core.clock import utcnow
@@ -41,6 +42,11 @@ def file_stem(number: str) -> str:
     return _NOT_IN_NAME.sub("-", number).strip("-.")[:_LONGEST_NAME] or "invoice"
 
 
+def _boundary() -> str:
+    """Return what parts the parts of a mail; nobody can know it, so no part holds it."""
+    return f"={token_hex(16)}="
+
+
 def build(
     route: MailRoute,
     envelope: Envelope,
@@ -57,7 +63,7 @@ def build(
     """
     token = mail_token.mint(secret_key, envelope.delivery_id)
     sender = mailer.shown(route.sender_name, route.mail_from)
-    message = EmailMessage()
+    message = mailer.begun()
     message["From"] = sender
     message["To"] = mailer.shown("", recipient)
     if route.reply_to:
@@ -70,7 +76,10 @@ def build(
     if envelope.is_test:
         message["Kuvert-Test"] = "1"
     message.set_content(letter.text)
+    # Were it to choose what parts them, it would look for that in every line of every part.
+    message.make_alternative(boundary=_boundary())
     message.add_alternative(letter.html, subtype="html")
+    message.make_mixed(boundary=_boundary())
     for file in files:
         main, _, sub = file.media_type.partition("/")
         message.add_attachment(file.body, maintype=main, subtype=sub, filename=file.name)

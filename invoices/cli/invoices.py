@@ -95,10 +95,12 @@ def show_invoice(invoice_id: UUID, *, as_json: bool) -> None:
 def show_history(invoice_id: UUID, *, as_json: bool) -> None:
     """Show everything that happened to one invoice, in order."""
     from core.db import reading
-    from status import answers, queries
+    from status import answers, gaps, queries
 
     with application(), reading() as connection:
         rows = queries.history(connection, None, invoice_id, None, MOST_PARTS)
+        for gap in gaps.of_invoice(connection, invoice_id):
+            click.echo(f"Note: {gaps.in_words(gap)}", err=True)
     if as_json:
         output([answers.event(row) for row in rows], as_json)
         return
@@ -162,7 +164,7 @@ def reconcile(invoice_id: UUID, status: str, reason: str, *, as_json: bool) -> N
 def _act(verb: str, invoice_id: UUID, *, as_json: bool, **given: object) -> None:
     """Carry out one verb and show where the invoice stands then."""
     from core.db import reading, unit_of_work
-    from core.errors import InputError
+    from core.errors import ConflictError, InputError
     from invoices import queries
     from invoices.schemas.actions import check_action
     from invoices.services.actions import RECONCILED, VERBS
@@ -175,8 +177,13 @@ def _act(verb: str, invoice_id: UUID, *, as_json: bool, **given: object) -> None
         known = ", ".join(sorted(RECONCILED))
         raise click.BadParameter(f"one of {known}", param_hint="--status")
     with application():
-        with unit_of_work() as connection:
-            _carry_out(connection, VERBS[verb], invoice_id, asked)
+        try:
+            with unit_of_work() as connection:
+                _carry_out(connection, VERBS[verb], invoice_id, asked)
+        except ConflictError as error:
+            if any(one.where == "/confirm" for one in error.findings):
+                raise ConflictError(f"{error.detail}: --confirm") from error
+            raise
         with reading() as connection:
             output(queries.standing(connection, None, invoice_id), as_json)
 

@@ -1,7 +1,5 @@
 """`manage.py letter`: the mails that carry invoices, as staff have worded them."""
 
-from uuid import UUID
-
 import click
 
 from core.cli import json_option, output
@@ -47,18 +45,27 @@ def show(source: str | None, language: str | None, *, as_json: bool) -> None:
 
 
 @letter.command()
-@click.argument("invoice_id", metavar="INVOICE", type=click.UUID)
+@click.argument("wanted", metavar="[INVOICE]", required=False)
+@click.option("--source", metavar="NAME", help="As invoices of this source have it.")
+@click.option("--language", metavar="CODE", help="In this language.")
 @click.option("--html", "is_html", is_flag=True, help="With the HTML beside the text.")
 @json_option
-def preview(invoice_id: UUID, *, is_html: bool, as_json: bool) -> None:
-    """Show the letter of the invoice with the id INVOICE, as it would go out now."""
+def preview(
+    wanted: str | None, source: str | None, language: str | None, *, is_html: bool, as_json: bool
+) -> None:
+    """Show the letter of INVOICE, an id or a number, as it would go out now.
+
+    Without INVOICE it is that of an invented invoice.
+    """
     from core.db import reading
+    from invoices.letters import write
     from invoices.services import letters
 
-    with application():
-        with reading() as connection:
-            draft = letters.draft(connection, invoice_id)
-        written = draft.write()
+    if wanted and source:
+        raise click.UsageError("an invoice has its source; leave --source out")
+    with application(), reading() as connection:
+        template, facts = letters.tried(connection, wanted, source, language)
+    written = write(template, facts)
     fields = {"subject": written.subject, "text": written.text}
     _print(fields | ({"html": written.html} if is_html or as_json else {}), as_json=as_json)
 

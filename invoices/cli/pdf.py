@@ -8,7 +8,9 @@ import click
 
 from core.cli_app import application
 from core.errors import InputError
-from invoices.pdf import LANGUAGES, check_available, make
+
+LANGUAGES = ("en", "de")
+"""Those of `invoices.pdf`, written here once more so that `--help` does not import it."""
 
 _UNSAFE_IN_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -28,6 +30,7 @@ def make_pdf(invoice_id: UUID, path: Path | None, language: str) -> None:
     """Make a PDF from an invoice, to read and to print."""
     from core.db import reading
     from invoices import queries
+    from invoices.pdf import check_available, make
 
     check_available()
     with application(), reading() as connection:

@@ -25,11 +25,11 @@ def list_suppressions(source: str | None, limit: int, *, as_json: bool) -> None:
     """List the addresses that are suppressed now, oldest first."""
     from core.db import reading
     from invoices import answers
-    from invoices.services import suppressions
+    from invoices import suppression_queries as queries
 
     with application(), reading() as connection:
-        source_id = suppressions.source_id(connection, source) if source is not None else None
-        rows = suppressions.active(connection, source_id, None, limit)
+        source_id = queries.source_id(connection, source) if source is not None else None
+        rows = queries.active(connection, source_id, None, limit)
     if not rows and not as_json:
         click.echo("no address is suppressed", err=True)
         return
@@ -44,14 +44,15 @@ def release(address: str, source: str | None, reason: str) -> None:
     """Let mail go to ADDRESS again. Invoices that are held stay so until they are released."""
     from core.db import unit_of_work
     from core.staff import command_line_user
+    from invoices import suppression_queries as queries
     from invoices.services import suppressions
 
     with application(), unit_of_work() as connection:
         count = suppressions.release(
             connection, address, source, by=command_line_user(), reason=reason
         )
-        source_id = suppressions.source_id(connection, source) if source is not None else None
-        held = suppressions.held(connection, address, source_id, MOST_HELD)
+        source_id = queries.source_id(connection, source) if source is not None else None
+        held = queries.held(connection, address, source_id, MOST_HELD)
     click.echo(f"{address} may be written to again ({count} released)")
     if held:
         click.echo("still held; let each go with manage.py invoice release ID --reason WHY:")
@@ -73,11 +74,12 @@ def add(address: str, source: str, reason: str, until: datetime | None) -> None:
     from core.db import unit_of_work
     from core.settings import current
     from core.staff import command_line_user
+    from invoices import suppression_queries as queries
     from invoices.services import suppressions
 
     ends_at = until.replace(tzinfo=current().timezone) if until else None
     with application(), unit_of_work() as connection:
-        source_id = suppressions.source_id(connection, source)
+        source_id = queries.source_id(connection, source)
         suppressions.add(
             connection,
             source_id,

@@ -6,8 +6,8 @@ from core.access import caller
 from core.api import listed, page, parameters
 from core.db import reading
 from invoices import answers
+from invoices import suppression_queries as queries
 from invoices.routes import bp
-from invoices.services import suppressions
 
 
 @bp.get("/suppressions")
@@ -16,5 +16,5 @@ def list_suppressions() -> Response:
     source = caller("invoices:read")
     asked = page(parameters("limit", "cursor"))
     with reading() as connection:
-        rows = suppressions.active(connection, source.source_id, asked.after, asked.limit + 1)
+        rows = queries.active(connection, source.source_id, asked.after, asked.limit + 1)
     return listed(rows, asked, answers.suppression)

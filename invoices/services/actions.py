@@ -10,16 +10,17 @@ from sqlalchemy import Connection, Row, select, update
 from core.bell import ring_after_commit
 from core.clock import utcnow
 from core.db import database
-from core.errors import ConflictError, InputError, NotFoundError
+from core.errors import ConflictError, Finding, GoneError, InputError, NotFoundError
 from core.ids import new_id
 from core.queues import TaskName
-from invoices.models import Delivery, Invoice, Origin, Provider
+from invoices.models import Delivery, Document, Invoice, Origin, Provider
 from invoices.services.changes import Move, apply, lock_invoices
 from status.models import Cause, Status
 
 INVOICES = Invoice.__table__
 DELIVERIES = Delivery.__table__
 PROVIDERS = Provider.__table__
+DOCUMENTS = Document.__table__
 
 MAY_CANCEL = frozenset({Status.HELD, Status.READY, Status.RETRY_WAIT})
 MAY_HOLD = frozenset({Status.READY, Status.RETRY_WAIT})
@@ -155,11 +156,12 @@ def resend(
 
     Raises:
         ConflictError: the invoice is still on its way, or was sent and `confirm` is not given.
+        GoneError: retention has removed the document; there is nothing to send.
     """
     locked = _lock(connection, invoice_id, order, "sent again", MAY_RESEND)
     if locked.invoice.status in NEEDS_CONSENT and not confirm:
         detail = f"the invoice is {locked.invoice.status}; confirm that it shall go out twice"
-        raise ConflictError(detail)
+        raise ConflictError(detail, findings=[Finding("/confirm", "consent", detail)])
     old = locked.delivery
     place = _Place(_provider(connection, provider) or old.provider_id, to or old.recipient)
     return _send_anew(connection, locked, order, Origin.RESEND, place)
@@ -244,6 +246,7 @@ def _send_anew(
     connection: Connection, locked: _Locked, order: Order, origin: Origin, place: _Place
 ) -> UUID:
     """Make a second delivery of the same document the invoice's current one; return its id."""
+    _check_document(connection, locked.delivery.document_id)
     delivery_id, now, mine = new_id(), utcnow(), locked.invoice.id
     delivery = {
         "id": delivery_id,
@@ -268,6 +271,17 @@ def _send_anew(
     _move(connection, locked, Status.READY, order, delivery_id=delivery_id)
     ring_after_commit(TaskName.GET_ACTIVE_INVOICES)
     return delivery_id
+
+
+def _check_document(connection: Connection, document_id: UUID) -> None:
+    """Refuse to send what is not there any more; retention empties it under the same locks."""
+    gone = select(DOCUMENTS.c.purged_at).where(DOCUMENTS.c.id == document_id)
+    purged_at = connection.scalar(gone)
+    if purged_at is not None:
+        detail = f"the document was removed by retention on {purged_at:%Y-%m-%d}"
+        raise GoneError(
+            f"{detail}: there is nothing to send; hand the invoice in under a new number"
+        )
 
 
 STATES: Mapping[str, frozenset[Status]] = {

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, and_, select
+from sqlalchemy import Connection, Row, Select, and_, select, update
 
 from core.clock import utcnow
 from core.db import database
@@ -14,7 +14,7 @@ from core.leases import holder_name
 from core.pump import Message
 from invoices.channels import Draft, Envelope
 from invoices.models import Attempt, Delivery, Document, Invoice
-from invoices.services import letters, suppressions
+from invoices.services import letters, suppression_holds
 from invoices.services.changes import Move, apply, lock_invoices
 from invoices.services.claims import WAITING
 from status.models import Cause, Status
@@ -42,7 +42,7 @@ def begin(
     message with the same token finds nothing. What goes to a suppressed address is held first.
     `has_letters`: each envelope gets what its letter is written from.
     """
-    suppressions.hold(connection, message.token, ids)
+    suppression_holds.hold(connection, message.token, ids)
     now = utcnow()
     columns = DELIVERIES.c
     mine = and_(
@@ -60,7 +60,7 @@ def begin(
     begun = database().claim(connection, DELIVERIES, where=mine, values=values)
     if not begun:
         return []
-    rows = connection.execute(_envelopes(begun)).all()
+    rows = _with_documents(connection, connection.execute(_envelopes(begun)).all())
     attempts = [_attempt_row(row, now) for row in rows]
     database().insert_many(connection, ATTEMPTS, attempts)
     _mark_sending(connection, rows)
@@ -82,12 +82,43 @@ def _envelopes(ids: Sequence[UUID]) -> Select[Any]:
             INVOICES.c.number,
             DOCUMENTS.c.media_type,
             DOCUMENTS.c.body,
+            DOCUMENTS.c.purged_at,
         )
         .join(INVOICES, INVOICES.c.id == DELIVERIES.c.invoice_id)
         .join(DOCUMENTS, DOCUMENTS.c.id == DELIVERIES.c.document_id)
         .where(database().among(DELIVERIES.c.id, ids))
         .order_by(DELIVERIES.c.id)
     )
+
+
+def _with_documents(connection: Connection, rows: Sequence[Row[Any]]) -> list[Row[Any]]:
+    """Return the deliveries that have something to send; hold those whose document is gone.
+
+    Nobody asks for one: to send again is refused. Should one come all the same, as from a restore
+    or an older version, an empty file must never go out for an invoice.
+    """
+    gone = [row for row in rows if row.purged_at is not None]
+    if not gone:
+        return list(rows)
+    note = "its document was removed by retention: there is nothing to send"
+    values = {"state": str(Status.HELD), "due_at": None, "lease_token": None, "reason": note}
+    mine = database().among(DELIVERIES.c.id, [row.id for row in gone])
+    fewer = {"attempt_count": DELIVERIES.c.attempt_count - 1}
+    connection.execute(update(DELIVERIES).where(mine).values(values | fewer))
+    invoices = lock_invoices(connection, [row.invoice_id for row in gone])
+    moves = [
+        Move(
+            invoice_id=row.invoice_id,
+            to=Status.HELD,
+            cause=Cause.DISPATCH,
+            delivery_id=row.id,
+            note=note,
+        )
+        for row in gone
+        if invoices[row.invoice_id].current_delivery_id == row.id
+    ]
+    apply(connection, invoices, moves)
+    return [row for row in rows if row.purged_at is None]
 
 
 def _attempt_row(row: Row[Any], now: datetime) -> dict[str, Any]:

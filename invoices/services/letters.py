@@ -13,7 +13,7 @@ from core.db import database
 from core.editing import Book, By
 from core.errors import ConflictError, Finding, InputError, NotFoundError
 from core.ids import new_id
-from invoices import letters
+from invoices import letters, setup
 from invoices.letter_models import LetterTemplate
 from invoices.letters import Facts, Letter, Template
 from invoices.models import Document, Invoice, Source
@@ -179,6 +179,25 @@ def draft(connection: Connection, invoice_id: UUID) -> Draft:
     if invoice_id not in found:
         raise NotFoundError("There is no invoice with this id")
     return found[invoice_id]
+
+
+def tried(
+    connection: Connection, wanted: str | None, source: str | None, language: str | None
+) -> tuple[Template, Facts]:
+    """Return template and facts of a letter to look at: of an invoice, or of an invented one.
+
+    `wanted` is an id or a number; without it the template is that of the source with this name.
+
+    Raises:
+        NotFoundError: there is no such invoice or source.
+        InputError: no letters are written in that language.
+    """
+    if wanted is None:
+        source_id = setup.source(connection, source).id if source else None
+        return choose(connection, source_id, language), letters.SAMPLE
+    own = draft(connection, find_invoice(connection, wanted))
+    template = choose(connection, own.invoice.source_id, language) if language else own.template
+    return template, own.facts()
 
 
 def find_invoice(connection: Connection, wanted: str) -> UUID:

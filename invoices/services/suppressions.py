@@ -1,4 +1,4 @@
-"""Addresses that bounced: what goes to one of them is held, and says why.
+"""Addresses that bounced, and those that staff suppress: when one is, and when no more.
 
 A hard bounce suppresses an address of a source at once; soft ones after `SOFT_LIMIT` within
 `SOFT_WINDOW`. A suppression ends by itself (`HARD_LENGTH`, `SOFT_LENGTH`) or when somebody
@@ -7,26 +7,25 @@ releases it. One source learns nothing of the addresses of another.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, select, update
 
 from core.clock import utcnow
 from core.db import database
 from core.errors import ConflictError, Finding, InputError, NotFoundError
 from core.ids import new_id
-from invoices.models import Delivery, Invoice, Source
-from invoices.services.changes import Move, apply, lock_invoices
-from invoices.services.claims import WAITING
-from invoices.suppression_models import Suppression
-from status.models import Cause, Status
-
-SUPPRESSIONS = Suppression.__table__
-DELIVERIES = Delivery.__table__
-INVOICES = Invoice.__table__
-SOURCES = Source.__table__
+from invoices.services.addresses import checked_address
+from invoices.suppression_queries import (
+    DELIVERIES,
+    INVOICES,
+    SUPPRESSIONS,
+    is_active,
+    source_id,
+    spelled,
+)
 
 SOFT_LIMIT = 3
 SOFT_WINDOW = timedelta(days=14)
@@ -35,7 +34,6 @@ SOFT_LENGTH = timedelta(days=14)
 
 REASON_LENGTH = 500
 ACTOR_LENGTH = 200
-ADDRESS_LENGTH = 320
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +57,8 @@ def record(connection: Connection, bounces: Sequence[Bounce]) -> None:
         if bounce.delivery_id in places and places[bounce.delivery_id].recipient
     ]
     # In one order, so that two batches do not lock each other out.
-    for source_id, address, bounce in sorted(counted, key=lambda one: (str(one[0]), one[1])):
-        _count(connection, source_id, address, bounce, now)
+    for owner_id, address, bounce in sorted(counted, key=lambda one: (str(one[0]), one[1])):
+        _count(connection, owner_id, address, bounce, now)
 
 
 def _places(connection: Connection, delivery_ids: Sequence[UUID]) -> dict[UUID, Row[Any]]:
@@ -102,6 +100,12 @@ def _count(
     connection.execute(update(SUPPRESSIONS).where(mine).values(changed))
 
 
+def strength(row: Row[Any]) -> tuple[bool, datetime]:
+    """Return what is larger the longer a row suppresses its address."""
+    end = row.expires_at or datetime.max.replace(tzinfo=UTC)
+    return row.suppressed_at is not None and row.released_at is None, end
+
+
 def _lasts(old: Row[Any], until: datetime) -> bool:
     """Tell whether an address is suppressed already, and for longer than `until`."""
     if old.suppressed_at is None or old.released_at is not None:
@@ -135,7 +139,7 @@ def add(
         InputError: no address, no reason, or an end that is past.
         ConflictError: it is suppressed already.
     """
-    address, now = _checked_address(address), utcnow()
+    address, now = checked_address(address), utcnow()
     _check_reason(reason)
     if expires_at is not None and expires_at <= now:
         raise InputError.at("/expires_at", "past", "must be later than now")
@@ -150,17 +154,6 @@ def add(
     values = _suppressed_now(now, reason.strip(), expires_at) | changed
     connection.execute(update(SUPPRESSIONS).where(mine).values(values))
     return UUID(str(old.id))
-
-
-def _checked_address(address: str) -> str:
-    """Return an address as it is compared with those of deliveries."""
-    found = address.strip().lower()
-    name, sign, domain = found.rpartition("@")
-    is_one = bool(name and sign and domain) and not any(map(str.isspace, found))
-    if not is_one or not found.isprintable() or len(found) > ADDRESS_LENGTH:
-        message = f"must be a mail address of at most {ADDRESS_LENGTH} characters"
-        raise InputError.at("/address", "address", message)
-    return found
 
 
 def _check_reason(reason: str) -> None:
@@ -188,149 +181,6 @@ def _new_row(source_id: UUID, address: str, now: datetime) -> dict[str, Any]:
     }
 
 
-def hold(connection: Connection, token: UUID, ids: Sequence[UUID]) -> int:
-    """Hold those of the claimed deliveries that go to a suppressed address; return how many.
-
-    Each says why in its reason and in the history of its invoice.
-    """
-    rows = _suppressed(connection, token, ids)
-    if not rows:
-        return 0
-    notes = {row.id: _why(row) for row in rows}
-    handle = database()
-    still = and_(handle.among(DELIVERIES.c.id, list(notes)), DELIVERIES.c.lease_token == token)
-    held = handle.lock(connection, DELIVERIES, still)
-    values = {"state": str(Status.HELD), "due_at": None, "lease_token": None}
-    handle.update_many(
-        connection,
-        DELIVERIES,
-        [{"id": row.id, "reason": notes[row.id], **values} for row in held],
-    )
-    invoices = lock_invoices(connection, [row.invoice_id for row in held])
-    moves = [
-        Move(
-            invoice_id=row.invoice_id,
-            to=Status.HELD,
-            cause=Cause.DISPATCH,
-            delivery_id=row.id,
-            note=notes[row.id],
-        )
-        for row in held
-        if invoices[row.invoice_id].current_delivery_id == row.id
-    ]
-    apply(connection, invoices, moves)
-    return len(held)
-
-
-def _suppressed(connection: Connection, token: UUID, ids: Sequence[UUID]) -> list[Row[Any]]:
-    statement = (
-        select(DELIVERIES.c.id, SUPPRESSIONS)
-        .with_only_columns(
-            DELIVERIES.c.id,
-            SUPPRESSIONS.c.address,
-            SUPPRESSIONS.c.reason,
-            SUPPRESSIONS.c.expires_at,
-        )
-        .join(INVOICES, INVOICES.c.id == DELIVERIES.c.invoice_id)
-        .join(
-            SUPPRESSIONS,
-            and_(
-                SUPPRESSIONS.c.source_id == INVOICES.c.source_id,
-                SUPPRESSIONS.c.address == func.lower(DELIVERIES.c.recipient),
-            ),
-        )
-        .where(
-            database().among(DELIVERIES.c.id, ids),
-            DELIVERIES.c.lease_token == token,
-            DELIVERIES.c.state.in_(WAITING),
-            _is_active(utcnow()),
-        )
-    )
-    return list(connection.execute(statement))
-
-
-def _is_active(now: datetime) -> ColumnElement[bool]:
-    columns = SUPPRESSIONS.c
-    return and_(
-        columns.suppressed_at.is_not(None),
-        columns.released_at.is_(None),
-        or_(columns.expires_at.is_(None), columns.expires_at > now),
-    )
-
-
-def _why(row: Row[Any]) -> str:
-    end = f" until {row.expires_at:%Y-%m-%d}" if row.expires_at else ""
-    return (
-        f"{row.address} is suppressed{end}: {row.reason};"
-        " release the suppression, then the invoice, or send it to another address"
-    )[:REASON_LENGTH]
-
-
-def active(
-    connection: Connection, source_id: UUID | None, after: UUID | None, count: int
-) -> list[Row[Any]]:
-    """Return up to `count` addresses that are suppressed now, oldest first; for staff, all."""
-    columns = SUPPRESSIONS.c
-    statement = (
-        select(SUPPRESSIONS, SOURCES.c.name.label("source"))
-        .join(SOURCES, SOURCES.c.id == columns.source_id)
-        .where(_is_active(utcnow()))
-    )
-    if source_id is not None:
-        statement = statement.where(columns.source_id == source_id)
-    if after is not None:
-        statement = statement.where(columns.id > after)
-    return list(connection.execute(statement.order_by(columns.id).limit(count)))
-
-
-def source_id(connection: Connection, name: str) -> UUID:
-    """Return the id of the source called `name`.
-
-    Raises:
-        NotFoundError: there is none.
-    """
-    found: UUID | None = connection.scalar(select(SOURCES.c.id).where(SOURCES.c.name == name))
-    if found is None:
-        raise NotFoundError(f"there is no source '{name}'")
-    return found
-
-
-def about(connection: Connection, delivery_id: UUID) -> Row[Any] | None:
-    """Return what suppresses the address that a delivery goes to; None when nothing does."""
-    statement = (
-        select(SUPPRESSIONS)
-        .join(INVOICES, INVOICES.c.source_id == SUPPRESSIONS.c.source_id)
-        .join(DELIVERIES, DELIVERIES.c.invoice_id == INVOICES.c.id)
-        .where(
-            DELIVERIES.c.id == delivery_id,
-            SUPPRESSIONS.c.address == func.lower(DELIVERIES.c.recipient),
-            _is_active(utcnow()),
-        )
-    )
-    return connection.execute(statement).one_or_none()
-
-
-def held(
-    connection: Connection, address: str, source_id: UUID | None, count: int
-) -> list[Row[Any]]:
-    """Return up to `count` invoices that are held and go to an address, of one source or of all.
-
-    Rows have `invoice_id`, `number`, `created_at` and `reason` of their deliveries.
-    """
-    columns = (DELIVERIES.c.invoice_id, DELIVERIES.c.created_at, DELIVERIES.c.reason)
-    statement = (
-        select(*columns, INVOICES.c.number)
-        .join(INVOICES, INVOICES.c.current_delivery_id == DELIVERIES.c.id)
-        .where(
-            DELIVERIES.c.state == Status.HELD,
-            func.lower(DELIVERIES.c.recipient) == _lower(address).strip(),
-        )
-    )
-    if source_id is not None:
-        statement = statement.where(INVOICES.c.source_id == source_id)
-    return list(connection.execute(statement.order_by(DELIVERIES.c.id).limit(count)))
-
-
 def release(
     connection: Connection, address: str, source: str | None, *, by: str, reason: str
 ) -> int:
@@ -343,7 +193,7 @@ def release(
         NotFoundError: there is no such source, or the address is not suppressed.
     """
     columns = SUPPRESSIONS.c
-    mine = [columns.address == address.strip().lower()]
+    mine: list[ColumnElement[bool]] = [columns.address.in_(spelled(address))]
     if source is not None:
         mine.append(columns.source_id == source_id(connection, source))
     count = _release(connection, mine, by=by, reason=reason)
@@ -393,6 +243,6 @@ def _release(
         "soft_count": 0,
         "soft_since": None,
     }
-    now_active = [*mine, _is_active(utcnow())]
+    now_active = [*mine, is_active(utcnow())]
     changed = connection.execute(update(SUPPRESSIONS).where(*now_active).values(values))
     return int(changed.rowcount)

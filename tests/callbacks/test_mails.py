@@ -19,8 +19,8 @@ from core.clock import utcnow
 from core.db import reading, unit_of_work
 from core.ids import new_id
 from core.settings import current
+from invoices import suppression_queries
 from invoices.models import Provider
-from invoices.services import suppressions
 from status.models import Status
 from tests.callbacks import calling
 from tests.callbacks.conftest import Sent
@@ -264,7 +264,7 @@ def test_a_hard_bounce_suppresses_the_address(sent: Sent) -> None:
     take_in(to(sender_of(sent.delivery_id), report(FAILED)))
 
     with reading() as connection:
-        [row] = suppressions.active(connection, None, None, 10)
+        [row] = suppression_queries.active(connection, None, None, 10)
     assert (row.address, row.is_hard) == (RECIPIENT, True)
 
 
@@ -275,7 +275,7 @@ def test_a_soft_bounce_and_a_delay_suppress_nothing_yet(sent: Sent) -> None:
     take_in(to(address, report(block(RECIPIENT, "failed", "5.2.2", "Mailbox full"))))
 
     with reading() as connection:
-        assert suppressions.active(connection, None, None, 10) == []
+        assert suppression_queries.active(connection, None, None, 10) == []
 
 
 # Without it

@@ -17,7 +17,8 @@ from core.clock import utcnow
 from core.db import reading, trial, unit_of_work
 from core.editing import By
 from core.errors import ConflictError, InputError, NotFoundError
-from invoices.services import actions, suppressions
+from invoices import suppression_queries
+from invoices.services import actions
 from invoices.services.actions import Order
 from invoices.services.verdicts import Verdict, apply_verdicts
 from invoices.suppression_models import Suppression
@@ -70,7 +71,7 @@ def another(source: SourceWithKey) -> Sent:
 
 def active() -> list[str]:
     with reading() as connection:
-        return [row.address for row in suppressions.active(connection, None, None, 100)]
+        return [row.address for row in suppression_queries.active(connection, None, None, 100)]
 
 
 # This mail

@@ -186,6 +186,7 @@ def test_a_worker_that_still_has_its_lease_is_not_lost(source: SourceWithKey) ->
 
 
 def test_a_lost_worker_s_last_try_leaves_it_unknown(source: SourceWithKey) -> None:
+    """Q07."""
     invoice_id = add_invoice(source)
     desk.change(desk.DELIVERIES, attempt_count=7)
     [message] = desk.claim()

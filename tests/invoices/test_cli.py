@@ -123,9 +123,12 @@ def test_letters_are_listed_shown_and_previewed(manage: Manage) -> None:
     assert "\n\nBonjour,\n" in plain
     assert manage.json("letter", "list") == []
     assert "one of en, de" in manage.refusal("source", "language", "press", "xx")
-    assert "no invoice with this id" in manage.refusal(
-        "letter", "preview", "0190f3a0-0000-7000-8000-000000000000"
-    )
+    invented = manage.json("letter", "preview", "--source", "press")
+    assert "Rechnung" in invented["subject"]
+    assert "Invoice" in manage("letter", "preview").stdout
+    assert "one of en, de" in manage.refusal("letter", "preview", "--language", "xx")
+    assert "there is no invoice R-1" in manage.refusal("letter", "preview", "R-1")
+    assert manage("letter", "preview", "R-1", "--source", "press").returncode == 2
 
 
 def test_a_mail_provider_is_added_and_tested(manage: Manage) -> None:

@@ -114,11 +114,29 @@ def test_each_verb_does_what_the_api_does(source: SourceWithKey, console: Consol
     assert stands("hold", invoice_id) == "held"
     assert stands("release", invoice_id, "--to", "slow@sandbox.example") == "ready"
     desk.send(FakeChannel())
+    refused = console("invoice", "resend", invoice_id, *why)
+    assert (refused.code, refused.err) == (
+        1,
+        "Error: the invoice is sent; confirm that it shall go out twice: --confirm\n",
+    )
     assert stands("resend", invoice_id, "--confirm") == "ready"
     desk.change(desk.INVOICES, status="unknown")
     assert stands("reconcile", invoice_id, "--status", "delivered") == "delivered"
     other = add_invoice(source)
     assert stands("cancel", other) == "cancelled"
+
+
+def test_a_letter_is_looked_at_by_number_and_in_another_language(
+    source: SourceWithKey, console: Console
+) -> None:
+    number = str(console("invoice", "show", add_invoice(source), "--json").json()["number"])
+
+    usual = console("letter", "preview", number, "--json").json()
+    german = console("letter", "preview", number, "--language", "de", "--json").json()
+
+    assert number in usual["subject"]
+    assert number in german["subject"]
+    assert german["subject"].startswith("Rechnung")
 
 
 def test_a_state_that_forbids_it_is_named(source: SourceWithKey, console: Console) -> None:

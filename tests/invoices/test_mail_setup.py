@@ -81,6 +81,7 @@ def test_it_may_use_the_server_and_sender_of_the_settings(app: Flask, tmp_path: 
         ({"url": "smtps://mail.example.com"}, "/url", "needed is the user"),
         ({"auth_ref": None}, "/auth_ref", "url names a user"),
         ({"url": "smtps://u@10.0.0.7"}, "/url", "not a public address"),
+        ({"url": "smtp://127.0.0.1:25"}, "/url", "of your own network is named in KUVERT_SMTP_URL"),
         ({"url": "smtp://u@mail.example.com:22"}, "/url", "port 22 is not allowed"),
         ({"url": "smtp://u@mail.example.com?tls=off"}, "/url", "in clear"),
         ({"settings": {}}, "/settings/mail_from", "unless KUVERT_MAIL_FROM is set"),
@@ -94,7 +95,15 @@ def test_it_may_use_the_server_and_sender_of_the_settings(app: Flask, tmp_path: 
     ],
     ids=[
         *("no server", "a password of nobody", "another scheme", "a password in it"),
-        *("no user", "no password", "inside", "another port", "in clear", "no sender"),
+        *(
+            "no user",
+            "no password",
+            "inside",
+            "on this machine",
+            "another port",
+            "in clear",
+            "no sender",
+        ),
         *("no room for a token", "a key", "a setting of another channel"),
     ],
 )

@@ -66,6 +66,20 @@ def test_a_wrong_one_of_mail_is_named(name: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("channel", "name", "meant"),
+    [
+        ("smtp", "mail_form", "mail_from"),
+        ("smtp", "replyto", "reply_to"),
+        ("http", "auth-header", "auth_header"),
+    ],
+)
+def test_a_misspelt_one_is_answered_with_the_nearest(channel: str, name: str, meant: str) -> None:
+    [finding] = findings({name: "a@b.example"}, channel)
+
+    assert f"there is no setting {name} here; did you mean {meant}?" in finding.message
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("timeout_seconds", "soon"),

@@ -149,6 +149,7 @@ def test_a_provider_on_http_needs_a_url(app: Flask) -> None:
 def test_a_provider_is_reached_by_https_at_a_public_address(
     app: Flask, strict: Settings, url: str
 ) -> None:
+    """G17."""
     with pytest.raises(InputError):
         add(replace(ACME, url=url), strict)
 
@@ -162,6 +163,7 @@ def test_development_may_reach_a_provider_at_home(app: Flask) -> None:
 def test_a_provider_whose_callbacks_nobody_can_verify_stays_paused(
     app: Flask, strict: Settings
 ) -> None:
+    """G17."""
     add(replace(ACME, callback_secret_refs=[]), strict)
 
     assert provider().state == "paused"

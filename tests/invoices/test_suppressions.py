@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from core.clock import utcnow
 from core.db import reading, unit_of_work
 from core.errors import InputError, NotFoundError
+from invoices import suppression_queries
 from invoices.services import actions, suppressions
 from invoices.services.actions import Order
 from invoices.services.suppressions import Bounce
@@ -43,7 +44,7 @@ def bounce(delivery_id: UUID, *, is_hard: bool = True, times: int = 1) -> None:
 
 def active() -> list[str]:
     with reading() as connection:
-        return [row.address for row in suppressions.active(connection, None, None, 100)]
+        return [row.address for row in suppression_queries.active(connection, None, None, 100)]
 
 
 def test_a_hard_bounce_suppresses_at_once(source: SourceWithKey) -> None:

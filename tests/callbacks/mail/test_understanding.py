@@ -8,6 +8,9 @@ import pytest
 
 from callbacks.mail.understanding import understand
 from callbacks.mail.verdict import Action, Kind, Understood
+from core import mail_token
+from core.ids import new_id
+from core.settings import current
 from tests.support.command import Manage
 from tests.support.console import Console
 from tests.support.mailbox import mail
@@ -362,7 +365,24 @@ def test_explain_says_what_and_why(console: Console, tmp_path: Path) -> None:
         "  a@example.com failed: no such mailbox (hard, 5.1.1)",
         "  because it holds a report on the delivery (RFC 3464)",
         '  because of a@example.com it says: "smtp; 550 5.1.1 User unknown"',
+        "  no token of ours is in it, so it can change no invoice unless it names our Message-ID",
     ]
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_explain_says_whose_the_token_is(
+    console: Console, tmp_path: Path, *, is_ours: bool
+) -> None:
+    key = new_id()
+    secret = current().secret_key if is_ours else "another-key-of-another-installation"
+    to = mail_token.envelope_sender(secret, key, "billing@seller.example")
+    file = tmp_path / "reply.eml"
+    file.write_bytes(f"From: a@example.com\r\nTo: {to}\r\nSubject: x\r\n\r\nhi\r\n".encode())
+
+    last = console("mail", "explain", file).out.splitlines()[-1]
+
+    assert (f"it speaks of the dispatch key {key}" in last) == is_ours
+    assert ("the token in it is not ours" in last) != is_ours
 
 
 def test_explain_in_json_is_an_object_a_line(console: Console, tmp_path: Path) -> None:

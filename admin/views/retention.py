@@ -1,0 +1,67 @@
+"""The page Retention: what is kept for how long, what is due, and what was taken away."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import current_app, request
+from flask_admin import BaseView, expose
+from flask_babel import LazyString
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import Row
+
+from admin.access import Role
+from admin.page import Page
+from core.db import database, reading
+from core.retention import kinds, queries
+from core.retention.kinds import Kind, Limits, Survey
+
+MOST_RUNS = 20
+
+WHAT: dict[str, LazyString] = {
+    "documents": _l("Documents of invoices"),
+    "callback-bodies": _l("Headers and bodies of callbacks"),
+    "mails": _l("Mails that came"),
+    "events": _l("Status events and their pushes"),
+    "attempts": _l("Attempts to hand over and to push"),
+    "audit": _l("Audit"),
+    "erasure": _l("A person was erased"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One kind: for how many days it is kept, what is due, and its last run."""
+
+    kind: Kind
+    days: int | None
+    due: Survey | None
+    last: Row[Any] | None
+
+
+class Retention(Page, BaseView):
+    """Each kind with its setting; what is due is counted when somebody asks."""
+
+    see_role = Role.APPROVER
+
+    @expose("/")
+    def index(self) -> str:
+        """Show the kinds and the last runs."""
+        is_counted = request.args.get("count") == "yes"
+        settings = current_app.extensions["kuvert_settings"]
+        # Counting may take longer than a statement of a page otherwise may.
+        with database().snapshot() if is_counted else reading() as connection:
+            runs = queries.newest(connection, MOST_RUNS)
+            last = queries.last_runs(connection)
+            lines = []
+            for kind in kinds.registered():
+                days = kind.days(settings)
+                is_due = days is not None and is_counted
+                due = kind.survey(connection, Limits.of(days)) if is_due and days else None
+                lines.append(Line(kind, days, due, last.get(kind.name)))
+        return self.render(
+            "kuvert/admin/retention.html",
+            lines=lines,
+            runs=runs,
+            what=WHAT,
+            is_counted=is_counted,
+        )

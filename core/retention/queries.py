@@ -1,0 +1,33 @@
+"""Reads of what retention has done."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from core.retention.models import RetentionRun
+
+RUNS = RetentionRun.__table__
+
+
+def removed(connection: Connection, kind: str) -> str | None:
+    """Say in one line what runs have removed of a kind; None: nothing ever."""
+    columns = RUNS.c
+    gone, until = func.sum(columns.row_count), func.max(columns.before_at)
+    mine = select(gone.label("gone"), until.label("until"))
+    found = connection.execute(mine.where(columns.kind == kind, columns.row_count > 0)).one()
+    if not found.gone:
+        return None
+    return f"{found.gone} rows from before {found.until:%Y-%m-%d} were removed by retention"
+
+
+def last_runs(connection: Connection) -> dict[str, Row[Any]]:
+    """Return the last run of each kind."""
+    ids = select(func.max(RUNS.c.started_at)).group_by(RUNS.c.kind)
+    rows = connection.execute(select(RUNS).where(RUNS.c.started_at.in_(ids)))
+    return {row.kind: row for row in rows}
+
+
+def newest(connection: Connection, count: int) -> Sequence[Row[Any]]:
+    """Return up to `count` runs, the newest first."""
+    return connection.execute(select(RUNS).order_by(RUNS.c.id.desc()).limit(count)).all()
