@@ -18,7 +18,7 @@ def holds(role: Role | None) -> bool:
         return False
     known: dict[Role, bool] = g.setdefault("kuvert_roles", {})
     if role not in known:
-        known[role] = current_user.is_authenticated and may(current_user, role)
+        known[role] = may(guards.user(), role)
     return known[role]
 
 
@@ -30,13 +30,14 @@ def refusal(role: Role | None) -> ResponseReturnValue | None:
     """
     if role is None:
         abort(404)
-    if not current_user.is_authenticated:
+    somebody = guards.user()
+    if somebody is None:
         if request.method != "GET" or is_fragment():
             abort(401)
         answer: ResponseReturnValue = current_app.login_manager.unauthorized()  # type: ignore[attr-defined]
         return answer
-    if not may(current_user, role):
-        guards.note_refusal(current_user, role)
+    if not may(somebody, role):
+        guards.note_refusal(somebody, role)
         abort(403, f"This needs the role {role}")
     return None
 

@@ -4,17 +4,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 from uuid import UUID
 
-from flask import abort, g, url_for
+from flask import abort
 from flask.typing import ResponseReturnValue
 from flask_admin.model import BaseModelView
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
-from sqlalchemy import ColumnElement, Connection, LargeBinary, Row, Table, select
+from sqlalchemy import ColumnElement, Connection, Date, LargeBinary, Row, Table, select
 from wtforms import Form
 
 from admin import cells, filters, listing
 from admin.access import Role, holds, refusal, stale
 from admin.acts import Act
+from admin.addresses import address_of
 from admin.forms import AdminForm
 from admin.labels import label
 from admin.references import REFERENCES
@@ -90,12 +91,14 @@ class TableView(BaseModelView):
         }
         self.references |= {name: REFERENCES[table] for name, table in self.refers.items()}
         self._heads_by_language: dict[str, list[tuple[str, str]]] = {}
+        self._bars: dict[tuple[str, str, bool], tuple[filters.Chosen, Markup]] = {}
         self.column_list = tuple(self.columns)
         self.column_details_list = tuple(self.details) or self._detail_columns()
         self.column_sortable_list = tuple(self.sortable)
         linked = dict.fromkeys(self.references, _reference)
         self.column_formatters = {**linked, **self.formats}
         self.column_formatters_detail = {**linked, **self.formats}
+        self.repeated = self._repeated()
         super().__init__(self.model, name=name, endpoint=endpoint, category=category)
 
     def before(self, form: Any) -> None:
@@ -278,6 +281,13 @@ class TableView(BaseModelView):
         if secret:
             raise ValueError(f"{self.table.name}: {', '.join(sorted(secret))} must not be shown")
 
+    def _repeated(self) -> frozenset[str]:
+        """Return the columns whose value alone says what is shown, the same in many rows."""
+        alike = (_reference, cells.badge)
+        shown = {name for name, form in self.column_formatters.items() if form in alike}
+        days = {column.name for column in self.table.columns if isinstance(column.type, Date)}
+        return frozenset(shown | (days - self.column_formatters.keys()))
+
     def _detail_columns(self) -> tuple[str, ...]:
         return tuple(
             column.name
@@ -295,11 +305,3 @@ def _reference(view: TableView, context: object, row: Row[Any], name: str) -> Ma
     shown = listing.name_of(reference, value, listing.names_here())
     page = address_of(f"{reference.endpoint}.details_view")
     return cells.link(f"{page}?id={value}", shown)
-
-
-def address_of(endpoint: str) -> str:
-    """Return the address of a page; a list asks for it once for all its rows."""
-    known: dict[str, str] = g.setdefault("kuvert_pages", {})
-    if endpoint not in known:
-        known[endpoint] = url_for(endpoint)
-    return known[endpoint]

@@ -29,29 +29,44 @@ _MONTHS = tuple(month_abbr)
 _STEPS = ((60, "seconds"), (3600, "minutes"), (86_400, "hours"), (86_400 * 60, "days"))
 
 
+class _Here:
+    """What the cells of one page have in common: its time, its reader's zone, what was said."""
+
+    __slots__ = ("now", "said", "zone")
+
+    def __init__(self) -> None:
+        self.now = utcnow()
+        self.zone = settings().timezone
+        # Many cells say the same.
+        self.said: dict[tuple[bool, int, str], Markup] = {}
+
+
+def _here() -> _Here:
+    found: _Here | None = g.get("kuvert_here")
+    if found is None:
+        found = g.kuvert_here = _Here()
+    return found
+
+
 def zone() -> ZoneInfo:
     """Return the zone that staff read times in."""
-    found: ZoneInfo | None = g.get("kuvert_zone")
-    if found is None:
-        found = g.kuvert_zone = settings().timezone
-    return found
+    return _here().zone
 
 
 def now() -> datetime:
     """Return the time of this page: one for all its cells."""
-    found: datetime | None = g.get("kuvert_now")
-    if found is None:
-        found = g.kuvert_now = utcnow()
-    return found
+    return _here().now
 
 
 def ago(moment: datetime) -> str:
     """Say how far `moment` is from now, such as `3 minutes ago` or `in 2 hours`."""
-    distance = (moment - now()).total_seconds()
-    count, unit = _span(abs(distance))
-    if unit == "seconds" and count < 5:  # noqa: PLR2004
-        return _("now")
-    return _once(("in" if distance > 0 else "ago", count, unit), _said)
+    return _said(*_distance(now(), moment))
+
+
+def _distance(now: datetime, moment: datetime) -> tuple[bool, int, str]:
+    """Return whether `moment` is ahead, and how far off in one unit."""
+    seconds = (moment - now).total_seconds()
+    return (seconds > 0, *_span(abs(seconds)))
 
 
 def span(length: timedelta | float) -> str:
@@ -65,9 +80,10 @@ def span(length: timedelta | float) -> str:
 def _html(text: str) -> Markup:
     """Take for HTML what was put together from escaped parts.
 
-    Thousands of cells are made a second; Markup.format takes four times as long.
+    Thousands of cells are made a second; Markup.format takes four times as long, and Markup itself
+    looks first whether the text is HTML already.
     """
-    return Markup(text)  # noqa: S704
+    return str.__new__(Markup, text)
 
 
 def _span(seconds: float) -> tuple[int, str]:
@@ -79,17 +95,11 @@ def _span(seconds: float) -> tuple[int, str]:
     return int(seconds // below), "days"
 
 
-def _once(what: tuple[str, int, str], say: Callable[[str, int, str], str]) -> str:
-    """Say it once a page: many cells say the same."""
-    known: dict[tuple[str, int, str], str] = g.setdefault("kuvert_spans", {})
-    if what not in known:
-        known[what] = say(*what)
-    return known[what]
-
-
-def _said(where: str, count: int, unit: str) -> str:
+def _said(is_ahead: bool, count: int, unit: str) -> str:
+    if unit == "seconds" and count < 5:  # noqa: PLR2004
+        return _("now")
     text = _words(count, unit)
-    return _("in %(span)s", span=text) if where == "in" else _("%(span)s ago", span=text)
+    return _("in %(span)s", span=text) if is_ahead else _("%(span)s ago", span=text)
 
 
 def _words(count: int, unit: str) -> str:
@@ -106,15 +116,24 @@ def moment(value: datetime | None) -> Markup:
     """Show a time: date and minute in the desk's zone, how far off it is, the rest on hover."""
     if value is None:
         return NOTHING
-    local = value.astimezone(zone())
+    here = _here()
+    local = value.astimezone(here.zone)
     # Put together by hand: one strftime costs as much as the rest of the cell.
     whole = f"{local.isoformat(' ', 'seconds')[:19]} {local.tzname()}"
-    year = "" if local.year == now().year else f"{local.year:04} "
+    year = "" if local.year == here.now.year else f"{local.year:04} "
     short = f"{whole[8:10]} {_MONTHS[local.month]} {year}{whole[11:16]}"
+    distance = _distance(here.now, value)
+    said = here.said.get(distance)
+    if said is None:
+        said = here.said[distance] = escape(_said(*distance))
     return _html(
-        f'<time datetime="{rfc3339(value)}" title="{whole}">'
-        f"{short} <small>{escape(ago(value))}</small></time>"
+        f'<time datetime="{rfc3339(value)}" title="{whole}">{short} <small>{said}</small></time>'
     )
+
+
+def day(value: datetime) -> str:
+    """Write the day of a time in the desk's zone, such as `2026-11-22`."""
+    return f"{value.astimezone(zone()):%Y-%m-%d}"
 
 
 def full_moment(value: datetime | None) -> Markup:
@@ -134,7 +153,8 @@ def amount(value: Decimal | None, currency: str) -> str:
 
 def money(view: object, context: object, row: Row[Any], name: str) -> Markup:  # noqa: ARG001
     """Show the amount in column `name` with the currency of the row."""
-    text = amount(row._mapping[name], row._mapping["currency"])
+    values = row._mapping
+    text = amount(values[name], values["currency"])
     return _html(f'<span class="money">{escape(text)}</span>')
 
 

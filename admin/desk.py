@@ -1,10 +1,10 @@
 """The desk: all views, the menu, and what every page is given."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
-from flask import Flask, g, render_template, request, url_for
+from flask import Flask, g, render_template, request
 from flask_admin import Admin
 from flask_admin.base import BaseView
 from flask_admin.theme import Bootstrap4Theme
@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from admin import cells
 from admin.access import current_user
+from admin.addresses import address_of
 from admin.banners import Banner, banners
 from admin.home import Home
 from admin.views import every_view
@@ -30,37 +31,42 @@ def init_app(app: Flask) -> None:
     )
     for view in every_view():
         desk.add_view(view)
-    kept = _Kept()
+    kept: Kept = {}
     app.context_processor(lambda: {"desk": _Page(desk, kept), "cells": cells})
 
 
-class _Kept:
-    """What one process needs to make once: it depends on nothing that anybody edits.
-
-    Addresses stay where they are, but behind a proxy with another root; who may open a page
-    depends on the role alone.
-    """
-
-    def __init__(self) -> None:
-        self.addresses: dict[tuple[str, ...], str] = {}
-        self.menus: dict[tuple[str, str, str, str], Markup] = {}
+Kept = dict[tuple[str, ...], Markup]
+"""Parts of pages that a process has made once, and what each depends on."""
 
 
 class _Page:
     """What the frame of a page shows; each part is looked up when the template asks for it."""
 
-    def __init__(self, desk: Admin, kept: _Kept) -> None:
+    def __init__(self, desk: Admin, kept: Kept) -> None:
         self._desk = desk
         self._kept = kept
 
+    @property
+    def header(self) -> Markup:
+        """Return the bar above the page, with who is logged in."""
+        return self._once("header", (self.who,), dict)
+
     def menu(self, here: BaseView) -> Markup:
         """Return the pages that the person may open, by category, with the one that is open."""
-        key = request.script_root, self.language, str(current_user.role), here.endpoint
-        found = self._kept.menus.get(key)
+        role = str(current_user.role)
+        return self._once(
+            "menu", (role, here.endpoint), lambda: {"pages": self._pages(), "here": here}
+        )
+
+    def _once(
+        self, name: str, more: tuple[str, ...], values: Callable[[], dict[str, Any]]
+    ) -> Markup:
+        """Make a part of a page once a process; it depends on `more` and on nothing edited."""
+        key = (name, request.script_root, self.language, *more)
+        found = self._kept.get(key)
         if found is None:
-            pages = self._pages()
-            html = render_template("kuvert/admin/menu.html", pages=pages, here=here)
-            found = self._kept.menus[key] = Markup(html)  # noqa: S704 - our own template
+            html = render_template(f"kuvert/admin/{name}.html", **values())
+            found = self._kept[key] = Markup(html)  # noqa: S704 - our own template
         return found
 
     def _pages(self) -> list[tuple[str, list[tuple[BaseView, str, str]]]]:
@@ -74,19 +80,11 @@ class _Page:
 
     def to(self, endpoint: str) -> str:
         """Return the address of a page."""
-        key = request.script_root, endpoint
-        found = self._kept.addresses.get(key)
-        if found is None:
-            found = self._kept.addresses[key] = url_for(endpoint)
-        return found
+        return address_of(endpoint)
 
     def file(self, name: str, endpoint: str = "static") -> str:
-        """Return the address of a static file, with its version, which is read once a process."""
-        key = request.script_root, endpoint, name
-        found = self._kept.addresses.get(key)
-        if found is None:
-            found = self._kept.addresses[key] = url_for(endpoint, filename=name)
-        return found
+        """Return the address of a static file, with its version."""
+        return address_of(endpoint, filename=name)
 
     def _views(self) -> Sequence[Any]:
         return self._desk._views

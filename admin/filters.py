@@ -95,7 +95,7 @@ class Refers(Filter):
 
     def options(self, connection: Connection) -> Options:
         """Return all rows of the table, by what they are called."""
-        return [(str(key), str(shown)) for key, shown in connection.execute(self._all)]
+        return [(str(key), str(shown)) for key, shown in connection.execute(self._all).all()]
 
     def names(self, options: Options) -> dict[UUID, str]:
         """Return what the rows are called, out of what can be chosen."""
@@ -175,6 +175,10 @@ class CreatedUntil(Filter):
         return table.c.id < first_id_of(_midnight(given, self.label, days=1))
 
 
+Chosen = list[tuple[Filter, Options]]
+"""The filters of a list, each with what can be chosen."""
+
+
 def _midnight(given: str, label: Label, days: int = 0) -> datetime:
     try:
         day = date.fromisoformat(given) + timedelta(days=days)
@@ -199,9 +203,7 @@ def read(
     return clauses, ignored
 
 
-def share_names(
-    chosen: Sequence[tuple[Filter, Options]], references: Mapping[str, Reference]
-) -> None:
+def share_names(chosen: Chosen, references: Mapping[str, Reference]) -> None:
     """Let cells show the names that a list to choose from has looked up already."""
     for item, options in chosen:
         reference = references.get(item.column)

@@ -4,6 +4,11 @@ from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
 
 LABELS: dict[str, LazyString] = {
+    "placed_at": _l("Placed"),
+    "placed_by": _l("Placed by"),
+    "lifted_at": _l("Lifted"),
+    "lifted_by": _l("Lifted by"),
+    "lift_reason": _l("Why it was lifted"),
     "active": _l("State"),
     "actor": _l("By"),
     "args": _l("Arguments"),

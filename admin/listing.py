@@ -67,13 +67,13 @@ class Wanted:
         """Count the rows, but not beyond LARGEST_COUNT + 1."""
         return int(connection.scalar(self.counting()) or 0)
 
-    def page(self, connection: Connection, number: int, size: int) -> list[Row[Any]]:
+    def page(self, connection: Connection, number: int, size: int) -> Sequence[Row[Any]]:
         """Return one page; the first is 0."""
-        return list(connection.execute(self.query().limit(size).offset(number * size)))
+        return connection.execute(self.query().limit(size).offset(number * size)).all()
 
     def counted_page(
         self, connection: Connection, number: int, size: int
-    ) -> tuple[int, int, list[Row[Any]]]:
+    ) -> tuple[int, int, Sequence[Row[Any]]]:
         """Return the count, and a page with its number: the last where there is none so far on.
 
         A page that is there takes one statement with its count; a table that was too large to be
@@ -83,7 +83,7 @@ class Wanted:
         large = f"{self.table.name} is large"
         is_large = not self.clauses and database().was(large)
         asked = {"size": size, "skipped": number * size}
-        rows = list(connection.execute(self._counted(is_counted=not is_large), asked))
+        rows = connection.execute(self._counted(is_counted=not is_large), asked).all()
         if is_large and len(rows) == size:
             count = LARGEST_COUNT + 1
         elif rows and not is_large:

@@ -1,22 +1,25 @@
 """Lists of rows: narrowed, sorted, paged by their address, and as a file."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import ceil
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Response, abort, request
+from flask import Response, abort, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from flask_admin.model.base import ViewArgs
 from flask_babel import get_locale, ngettext
 from flask_babel import gettext as _
+from markupsafe import Markup
 from sqlalchemy import Row
 
 from admin import cells, exports, filters, listing, table
 from admin.access import holds
 from admin.acts import Act
-from admin.base import TableView, address_of
-from admin.filters import share_names
+from admin.addresses import address_of
+from admin.base import TableView
+from admin.filters import Chosen, share_names
 from core.clock import utcnow
 from core.db import database, reading
 
@@ -29,7 +32,8 @@ class ListView(TableView):
 
     def _get_list_extra_args(self) -> ViewArgs:
         """Read the address of a list; what cannot be read is left out, and the page says so."""
-        given, ignored = request.args, []
+        given: dict[str, str] = request.args.to_dict()
+        ignored = []
         known = {"page", "page_size", "sort", "desc", "search", "url"}
         names = {item.name for item in self.narrowed_by}
         sort = _number(given.get("sort"))
@@ -51,18 +55,20 @@ class ListView(TableView):
             extra_args={name: given[name] for name in names if given.get(name)},
         )
 
-    def _get_list_url(self, view_args: ViewArgs) -> str:
-        """Return this list's address with other arguments; a page has one for each column."""
-        asked = {
-            "page": view_args.page or None,
-            "sort": view_args.sort,
-            "desc": 1 if view_args.sort_desc else None,
-            "search": view_args.search,
-            **view_args.extra_args,
-            "page_size": self.get_safe_page_size(view_args.page_size),
+    def _addresses(self, args: ViewArgs, size: int) -> Callable[..., str]:
+        """Return what gives this list's address with other numbers; a page has several."""
+        path = address_of(f"{self.endpoint}.index_view")
+        numbers = {
+            "page": args.page or None,
+            "sort": args.sort,
+            "desc": 1 if args.sort_desc else None,
+            "page_size": size,
         }
-        said = {name: value for name, value in asked.items() if value not in {None, ""}}
-        return f"{address_of(f'{self.endpoint}.index_view')}?{urlencode(said)}"
+        words = _words(args)
+        return lambda **changed: _joined(path, words, {**numbers, **changed})
+
+    def _export_path(self) -> str:
+        return address_of(f"{self.endpoint}.export", export_type="csv")
 
     def _is_sortable(self, index: int | None) -> bool:
         found = self._get_column_by_idx(index)
@@ -84,55 +90,82 @@ class ListView(TableView):
             is_down=args.sort_desc if order else True,
         )
 
-    def get_list(
-        self,
-        page: int,
-        sort_column: str | None,
-        sort_desc: bool,  # noqa: ARG002
-        search: str | None,  # noqa: ARG002
-        filters: Any,  # noqa: ARG002
-        page_size: int,
-    ) -> tuple[int, list[Row[Any]]]:
-        """Return the number of rows, which ends at LARGEST_COUNT, and one page of them."""
-        order = self._sortable_columns.get(sort_column)
-        wanted = self.wanted(self.column_list, self._get_list_extra_args(), order)
+    @expose("/")
+    def index_view(self) -> str:
+        """Show a page of the list."""
+        args = self._get_list_extra_args()
+        size = self.get_safe_page_size(args.page_size)
+        column = self._get_column_by_idx(args.sort)
+        order = self._sortable_columns.get(column[0]) if column else None
+        wanted = self.wanted(self.column_list, args, order)
         with reading() as connection:
-            count, page, rows = wanted.counted_page(connection, page, page_size)
+            count, page, rows = wanted.counted_page(connection, args.page, size)
             overview = self.overview(connection, wanted)
             chosen = [(item, item.options(connection)) for item in self.narrowed_by]
             share_names(chosen, self.references)
             listing.learn_names(connection, self.references, rows)
-        heads = self._heads()
+        language = str(get_locale())
+        heads = self._heads(language)
         many = [act for act in self.offered() if act.is_for_many]
-        self._template_args.update(
+
+        return self.render(
+            self.list_template,
+            args=args,
+            address=self._addresses(args, size),
             page=page,
+            num_pages=ceil(min(count, listing.LARGEST_COUNT) / size),
             count_words=_count_words(count),
             is_narrowed=bool(request.args.keys() - {"page", "page_size", "sort", "desc"}),
-            bar=chosen,
+            bar=self._bar(args, chosen, language),
             list_columns=heads,
+            sortable_columns=self._sortable_columns,
+            export_url=_joined(self._export_path(), _words(args), {}),
             table_body=table.body(self._cells(heads, rows, has_ticks=bool(many)), rows),
             many=many,
             **overview,
         )
-        return min(count, listing.LARGEST_COUNT), rows
 
-    def _heads(self) -> list[tuple[str, str]]:
+    def _bar(self, args: ViewArgs, chosen: Chosen, language: str) -> Markup:
+        """Return the form that narrows the list.
+
+        One that narrows nothing is made again when there is something else to choose from.
+        """
+        if not (chosen or self._search_supported):
+            return Markup()
+        key = request.script_root, language, bool(request.args)
+        is_empty = not (args.search or args.extra_args)
+        if is_empty and key in self._bars and self._bars[key][0] == chosen:
+            return self._bars[key][1]
+        html = render_template(
+            "kuvert/admin/filter_bar.html",
+            chosen=chosen,
+            given=request.args,
+            search=args.search,
+            searchable=self._search_supported,
+            clear_url=address_of(f"{self.endpoint}.index_view"),
+        )
+        found = Markup(html)  # noqa: S704 - our own template
+        if is_empty:
+            self._bars[key] = chosen, found
+        return found
+
+    def _heads(self, language: str) -> list[tuple[str, str]]:
         """Return columns and what they are called, translated once a process and language."""
-        language = str(get_locale() or "")
         if language not in self._heads_by_language:
             found = [(name, str(words)) for name, words in self._list_columns]
             self._heads_by_language[language] = found
         return self._heads_by_language[language]
 
     def _cells(
-        self, heads: list[tuple[str, str]], rows: list[Row[Any]], *, has_ticks: bool
+        self, heads: list[tuple[str, str]], rows: Sequence[Row[Any]], *, has_ticks: bool
     ) -> list[table.Column]:
         """Return what each row of the list shows."""
         if not rows:
             return []
-        found = table.shown(self, self.column_formatters, heads, rows[0]._fields)
+        names = rows[0]._fields
+        found = table.shown(self, self.column_formatters, heads, names, self.repeated)
         if heads and heads[0][0] not in self.references:
-            found[0] = table.linked(found[0], self.get_url(".details_view") + "?id=")
+            found[0] = table.linked(found[0], f"{address_of(f'{self.endpoint}.details_view')}?id=")
         return [table.ticked(_("Tick"), self.called), *found] if has_ticks else found
 
     def offered(self) -> list[Act]:
@@ -166,6 +199,19 @@ def _number(text: str | None) -> int | None:
     if not text or not text.isascii() or not text.isdecimal():
         return None
     return int(text[:LARGEST_PAGE_NUMBER])
+
+
+def _words(args: ViewArgs) -> str:
+    """Return by which words a list is narrowed, as they stand in its address."""
+    said = {**({"search": args.search} if args.search else {}), **args.extra_args}
+    return urlencode(said) if said else ""
+
+
+def _joined(path: str, words: str, numbers: Mapping[str, int | None]) -> str:
+    parts = [f"{name}={number}" for name, number in numbers.items() if number is not None]
+    if words:
+        parts.append(words)
+    return f"{path}?{'&'.join(parts)}" if parts else path
 
 
 def _count_words(count: int) -> str:

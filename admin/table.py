@@ -4,7 +4,7 @@ A page has hundreds of cells. What is the same in all rows is made once, and eac
 a plain function; in a template it costs five times as much.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -12,7 +12,8 @@ from sqlalchemy import Row
 
 from admin import cells
 
-Column = tuple[str, str, Callable[[Row[Any]], Any]]
+Content = Callable[[Row[Any]], Any]
+Column = tuple[str, str, Content]
 """What opens a cell, what closes it, and what gives its content, which is escaped here."""
 
 
@@ -21,19 +22,21 @@ def shown(
     formats: Mapping[str, cells.Cell],
     columns: Sequence[tuple[str, str]],
     names: Sequence[str],
+    repeated: Collection[str] = (),
 ) -> list[Column]:
     """Return the cells of each row; `columns` are names and translated words.
 
-    Rows have the columns `names`.
+    Rows have the columns `names`. Where the value alone says what a cell shows, and few values
+    come again and again, the column is in `repeated`: each value is shown once.
     """
-    return [
-        (
-            f'<td data-label="{escape(words)}">',
-            "</td>",
-            _formatted(view, formats[name], name) if name in formats else _plain(names.index(name)),
-        )
-        for name, words in columns
-    ]
+    found: list[Column] = []
+    for name, words in columns:
+        form = formats.get(name)
+        content = _formatted(view, form, name) if form else _plain(names.index(name))
+        if name in repeated:
+            content = _once(content, names.index(name))
+        found.append((f'<td data-label="{escape(words)}">', "</td>", content))
+    return found
 
 
 def linked(column: Column, page_of: str) -> Column:
@@ -71,10 +74,24 @@ def body(columns: Sequence[Column], rows: Sequence[Row[Any]]) -> Markup:
     return Markup("".join(lines))  # noqa: S704 - each part was escaped
 
 
-def _formatted(view: object, form: cells.Cell, name: str) -> Callable[[Row[Any]], Any]:
+def _formatted(view: object, form: cells.Cell, name: str) -> Content:
     return lambda row: form(view, None, row, name)
 
 
-def _plain(place: int) -> Callable[[Row[Any]], Any]:
+def _plain(place: int) -> Content:
     """Take the value by its place: by its name it costs a mapping for each cell."""
     return lambda row: cells.plain(row[place])
+
+
+def _once(content: Content, place: int) -> Content:
+    """Show each value of the column at `place` once, and again what was shown."""
+    known: dict[Any, Any] = {}
+
+    def again(row: Row[Any]) -> Any:
+        value = row[place]
+        found = known.get(value)
+        if found is None:
+            found = known[value] = content(row)
+        return found
+
+    return again

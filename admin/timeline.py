@@ -99,7 +99,12 @@ def _push_attempt(row: Any) -> str:
     return _("Told, try %(number)s", number=row["number"]) + answer
 
 
+def _gap(row: Any) -> str:  # noqa: ARG001 - its note says how many, and of when
+    return _("Removed by retention")
+
+
 _TITLES = {
+    Kind.GAP: _gap,
     Kind.EVENT: _event,
     Kind.DELIVERY: _delivery,
     Kind.ATTEMPT: _attempt,

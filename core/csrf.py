@@ -3,11 +3,14 @@
 Everything that changes something is checked, but for the paths where no cookie gives any right.
 """
 
-from flask import Flask, Response
+from functools import lru_cache
+
+from flask import Flask, Response, session
 from flask_babel import gettext as _
-from flask_wtf.csrf import CSRFError, CSRFProtect
+from flask_wtf.csrf import CSRFError, CSRFProtect, generate_csrf
 
 from core import problems
+from core.clock import utcnow
 
 SLUG = "form-expired"
 csrf = CSRFProtect()
@@ -25,7 +28,22 @@ def init_app(app: Flask) -> None:
     csrf.init_app(app)
     # Switched off just now, it would still cost each request of the API its microseconds.
     app.before_request_funcs[None].pop()
+    app.template_context_processors[None].pop()
+    app.jinja_env.globals["csrf_token"] = token
     app.register_error_handler(CSRFError, _expired)
+
+
+def token() -> str:
+    """Return the token for the forms of this session, signed once a minute."""
+    own = session.get("csrf_token")
+    minute = int(utcnow().timestamp()) // 60
+    return str(generate_csrf()) if own is None else _signed(own, minute)
+
+
+@lru_cache(maxsize=1000)
+def _signed(own: str, minute: int) -> str:  # noqa: ARG001 - what makes it another
+    """Sign the token that the session keeps; a page is shown more often than it ages."""
+    return str(generate_csrf())
 
 
 def check() -> None:

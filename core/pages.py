@@ -48,7 +48,12 @@ def is_asked_for() -> bool:
 
 def is_for_staff() -> bool:
     """Tell whether the current request is for a page that only staff have a use for."""
-    return request.blueprint == _LOGIN or request.path.startswith(_STAFF)
+    return request.blueprint == _LOGIN or is_of_the_desk()
+
+
+def is_of_the_desk() -> bool:
+    """Tell whether the current request is for a page under `/admin`."""
+    return request.path.startswith(_STAFF)
 
 
 def failure(status: int, title: str, detail: str, headers: Mapping[str, str]) -> Response:

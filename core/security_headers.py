@@ -66,7 +66,9 @@ def _is_https(app: Flask) -> bool:
 
 
 def _add(response: Response, headers: Mapping[str, str]) -> None:
-    for name, value in headers.items():
-        response.headers.setdefault(name, value)
+    there = {name.lower() for name, _ in response.headers}
     styles = "; style-src-attr 'unsafe-inline'" if g.get("csp_styles") else ""
-    response.headers.setdefault("Content-Security-Policy", policy(csp_nonce()) + styles)
+    every = {**headers, "Content-Security-Policy": policy(csp_nonce()) + styles}
+    for name, value in every.items():
+        if name.lower() not in there:
+            response.headers.add(name, value)

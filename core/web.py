@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from flask import Flask, Request, Response, current_app, g, request
 from flask.json.provider import DefaultJSONProvider
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
-from itsdangerous import BadSignature
+from itsdangerous import BadSignature, URLSafeTimedSerializer
 from werkzeug.exceptions import BadRequest
 
 from core import actor, docs_page, health, log_context, metrics, problems
@@ -71,7 +71,15 @@ class _Session(SecureCookieSession):
 class _Sessions(SecureCookieSessionInterface):
     """Flask's sessions, where there are any; a caller without a cookie costs no signer."""
 
+    _signer: URLSafeTimedSerializer | None = None
+
     session_class = _Session
+
+    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
+        """Return what signs and reads cookies; made once, not for each request."""
+        if self._signer is None:
+            self._signer = super().get_signing_serializer(app)
+        return self._signer
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """Return the session of the cookie, or a new one."""

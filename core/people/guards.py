@@ -22,6 +22,7 @@ from flask_security import check_and_update_authn_fresh
 from core import pages
 from core.errors import ForbiddenError, UnauthenticatedError
 from core.people.models import User
+from core.people.readers import Reader
 from core.people.roles import Role, may
 
 logger = logging.getLogger("kuvert.access")
@@ -31,10 +32,10 @@ Answer = TypeVar("Answer")
 _SAFE = frozenset({"GET", "HEAD"})
 
 
-def user() -> User | None:
+def user() -> User | Reader | None:
     """Return who is logged in; None when nobody is, or the session has ended."""
     found = current_user._get_current_object()  # noqa: SLF001 - as werkzeug documents it
-    return found if isinstance(found, User) and found.is_active else None
+    return found if isinstance(found, User | Reader) and found.is_active else None
 
 
 def turned_away(role: Role, *, fresh: bool = False) -> Response | None:
@@ -81,7 +82,7 @@ def is_fresh() -> bool:
     )
 
 
-def note_refusal(somebody: User, role: Role) -> None:
+def note_refusal(somebody: User | Reader, role: Role) -> None:
     """Log who was refused what."""
     extra = {
         "who": somebody.email,

@@ -16,11 +16,6 @@ class Role(StrEnum):
     APPROVER = "approver"
     ADMIN = "admin"
 
-    @property
-    def rank(self) -> int:
-        """Return its place, from 0."""
-        return list(Role).index(self)
-
 
 class Ranked(Protocol):
     """Somebody with a role; whoever is not logged in has none."""
@@ -38,4 +33,7 @@ def may(user: Ranked | None, role: Role) -> bool:
     """Tell whether `user` has `role` or one above it; nobody has none, nor has a disabled user."""
     if user is None or not user.is_active:
         return False
-    return Role(user.role).rank >= role.rank
+    return _RANKS[user.role] >= _RANKS[role]
+
+
+_RANKS: dict[str, int] = {role: place for place, role in enumerate(Role)}

@@ -21,8 +21,8 @@ from core import actor, csrf, security_headers, static_files, translations
 from core.clock import utcnow
 from core.db import db, is_writing, singly, unit_of_work, will_write
 from core.errors import MediaTypeError
-from core.pages import is_without_session
-from core.people import forms, mails, passwords, recovery, second_factors, services
+from core.pages import is_of_the_desk, is_without_session
+from core.people import forms, mails, passwords, readers, recovery, second_factors, services
 from core.people.models import Passkey, User
 from core.people.roles import Role
 from core.settings import Settings
@@ -50,6 +50,7 @@ MESSAGES = {
     "TWO_FACTOR_PERMISSION_DENIED": (_l("Please log in with your password first."), "error"),
 }
 _BY_SESSION = select(User).where(User.fs_uniquifier == bindparam("key"))
+_SAFE = frozenset({"GET", "HEAD"})
 # What a session takes over when somebody logs in; all else is from before.
 _KEPT = ("_user_id", "_fresh", "_id", "fs_paa")
 
@@ -90,10 +91,15 @@ class _Users(SQLAlchemyUserDatastore):
     """
 
     def find_user(self, case_insensitive: bool = False, **kwargs: Any) -> Any:  # noqa: ANN401
-        """Return the user with that value; by the id of a session without a transaction."""
+        """Return the user with that value; by the id of a session without a transaction.
+
+        Whoever only looks at a page of ours is a Reader.
+        """
         key = kwargs.get("fs_uniquifier")
         if key is None or is_writing():
             return super().find_user(case_insensitive, **kwargs)
+        if request.method in _SAFE and is_of_the_desk():
+            return readers.find(key)
         return db.session.scalar(_BY_SESSION, {"key": key}, bind_arguments=singly())
 
 
@@ -217,7 +223,7 @@ def _leave_requests_alone(app: Flask, security: Security) -> None:
 
 def _begin_page() -> None:
     """Do what every page begins with; where keys count, nothing."""
-    if is_without_session(request.environ):
+    if request.method in _SAFE or is_without_session(request.environ):
         return
     csrf.check()
     if request.method == "POST":

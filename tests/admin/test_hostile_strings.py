@@ -30,7 +30,7 @@ from core.web import settings
 from invoices.letters import Template
 from invoices.models import BulkAct
 from invoices.report_models import ReportMail
-from invoices.services import letters, totals
+from invoices.services import holds, letters, totals
 from invoices.suppression_models import Suppression
 from tests.admin.conftest import Person
 from tests.admin.hostile import plant, signs_of_life
@@ -64,6 +64,7 @@ def desk_of_all(admin: Person) -> None:
         every_hour = {"task": TaskName.GET_TOTAL_INVOICES, "every_seconds": 3600}
         schedules.add(connection, "ours", every_hour, By("carl"))
         letters.add_template(connection, Template("Invoice {{ number }}", "Good day"))
+        holds.hold_address(connection, "disputed@buyer.example", by="carl", reason="case 4711")
     week = totals.Week.before(utcnow() + timedelta(days=7), settings().timezone)
     with unit_of_work() as connection:
         totals.store(connection, week)

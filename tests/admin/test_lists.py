@@ -2,6 +2,7 @@
 
 import csv
 import io
+from html import unescape
 
 import pytest
 from flask import Flask
@@ -144,3 +145,45 @@ def test_a_search_that_does_not_look_everywhere_says_so(
 
     assert said in admin.text("/admin/invoice/?search=A-")
     assert said not in admin.text("/admin/invoice/")
+
+
+def test_a_list_offers_what_was_added_since_it_was_last_shown(
+    admin: Person, source: factories.SourceWithKey
+) -> None:
+    factories.add_invoice(source, number="A-1")
+    assert ">newcomer</option>" not in admin.text("/admin/invoice/")
+
+    factories.add_source("newcomer")
+
+    assert ">newcomer</option>" in admin.text("/admin/invoice/")
+
+
+def test_a_list_that_nothing_narrows_forgets_what_narrowed_it(
+    admin: Person, source: factories.SourceWithKey
+) -> None:
+    factories.add_invoice(source, number="A-1")
+    narrowed = admin.text("/admin/invoice/?status=ready&search=A-1")
+    plain, second = admin.text("/admin/invoice/"), admin.text("/admin/invoice/?page=1")
+
+    assert 'value="ready" selected' in narrowed
+    assert 'value="A-1"' in narrowed
+    assert " selected" not in plain + second
+    assert 'value="A-1" maxlength' not in plain + second
+    assert ("Show all" in plain, "Show all" in second) == (False, True)
+
+
+def test_the_addresses_of_a_list_keep_what_narrows_it(
+    admin: Person, source: factories.SourceWithKey
+) -> None:
+    for number in range(50):
+        factories.add_invoice(source, number=f"N & {number:02}")
+
+    html = unescape(admin.text("/admin/invoice/?search=N+%26&status=ready&sort=0&page=1"))
+
+    path, words = "/admin/invoice/", "page_size=20&search=N+%26&status=ready"
+    assert f'href="{path}?sort=0&{words}">First' in html
+    assert f'href="{path}?sort=0&{words}">Previous' in html
+    assert f'href="{path}?page=2&sort=0&{words}">Next' in html
+    assert f'href="{path}?page=1&sort=0&desc=1&{words}">Number' in html
+    assert f'href="{path}?page=1&sort=6&{words}">Created' in html
+    assert f'href="{path}export/csv/?search=N+%26&status=ready"' in html

@@ -5,6 +5,10 @@ last byte of the page. Both are one gunicorn process with the same options. Both
 show 20 rows as long as nobody sets another number. One difference is to our disadvantage: ours is
 asked by somebody who has logged in, theirs has no login.
 
+The first page is asked for five times in a row before it is the other's turn. Their page goes
+through a million rows, after which the processor remembers nothing of us: in strict turns, which
+stand beside it, much of our time is that, and a desk has no such neighbour. Theirs does not care.
+
 Time on the clock is also time that other work takes from both; beside it stands the processor time
 of the web process alone, without that of the database.
 """
@@ -52,12 +56,14 @@ EXPORT_MB, EXPORT_SECONDS = 200.0, 120.0
 EMAIL, PASSWORD = "ann@example.com", "a heron waits by the weir"
 OURS, PLAIN, SEARCHABLE = "/admin/invoice/", "/admin/plain/", "/admin/searchable/"
 PAGES = (
-    ("first page", OURS, PLAIN, 0.1, ROUNDS),
-    ("sorted by number", OURS + SORTED, PLAIN + SORTED, 1.0, FEWER_ROUNDS),
-    ("last page", OURS + LAST, PLAIN + LAST, 1.0, FEWER_ROUNDS),
-    ("search for a number", OURS + SEARCH, SEARCHABLE + SEARCH, 1.0, FEWER_ROUNDS),
+    ("first page", OURS, PLAIN, 0.1, ROUNDS, 5),
+    ("first page in strict turns", OURS, PLAIN, 0.1, ROUNDS, 1),
+    ("sorted by number", OURS + SORTED, PLAIN + SORTED, 1.0, FEWER_ROUNDS, 1),
+    ("last page", OURS + LAST, PLAIN + LAST, 1.0, FEWER_ROUNDS, 1),
+    ("search for a number", OURS + SEARCH, SEARCHABLE + SEARCH, 1.0, FEWER_ROUNDS, 1),
 )
-"""What is asked of both, which part of the other's time ours may take, and how often."""
+"""What is asked of both, which part of the other's time ours may take, in how many rounds, and how
+often in a row."""
 
 Place = Callable[[Stage], AbstractContextManager[str]]
 
@@ -90,18 +96,18 @@ def _measured(engine: str, place: Place, stage: Stage) -> Iterator[Row]:
         _fill(url, environ)
         ours, process = _start_ours(scene, environ)
         other, plain = _start_plain(scene, environ)
-        for name, path, other_path, goal, rounds in PAGES:
+        for name, path, other_path, goal, rounds, each in PAGES:
             sides = partial(ours.get, path), partial(other.get, other_path)
             for side in sides:
                 side()
             before = [busy_seconds(children(process.pid)), busy_seconds(children(plain.pid))]
-            yield _faster(f"{what} {name}", in_turns(*sides, rounds=rounds), goal)
+            yield _faster(f"{what} {name}", in_turns(*sides, rounds=rounds, each=each), goal)
             spent = [
                 (busy_seconds(children(process.pid)) - before[0]),
                 (busy_seconds(children(plain.pid)) - before[1]),
             ]
-            each = [1000 * seconds / rounds for seconds in spent]
-            yield _faster(f"{what} {name}, processor time of the web process", each, None)
+            per_page = [1000 * seconds / (rounds * each) for seconds in spent]
+            yield _faster(f"{what} {name}, processor time of the web process", per_page, None)
         yield from _export(what, ours, process, million.MILLION)
 
 

@@ -51,6 +51,22 @@ _TOO_WIDE = """() => [...document.querySelectorAll('body *')]
   .filter((one) => one.getBoundingClientRect().right > window.innerWidth + 1)
   .slice(0, 5).map((one) => one.outerHTML.slice(0, 120))"""
 
+# What choosing nothing means is in our words; names of sources and the like may be long.
+_CUT = """() => {
+  const pen = document.createElement('canvas').getContext('2d');
+  return [...document.querySelectorAll('select:not([multiple])')]
+    .filter((one) => one.offsetWidth && one.options.length && one.options[0].value === '')
+    .filter((one) => {
+      const style = getComputedStyle(one);
+      pen.font = `${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
+      const arrow = 16;
+      const room = one.clientWidth - parseFloat(style.paddingLeft)
+        - parseFloat(style.paddingRight) - arrow;
+      return pen.measureText(one.options[0].text).width > room;
+    })
+    .map((one) => `${one.name}: ${one.options[0].text}`);
+}"""
+
 
 def assert_accessible(page: Page) -> None:
     """Fail with what axe-core finds serious or critical.
@@ -69,12 +85,14 @@ def assert_accessible(page: Page) -> None:
 
 
 def assert_fits(page: Page) -> None:
-    """Fail when a telephone's reader would have to scroll sideways."""
+    """Fail when a telephone's reader would have to scroll sideways, or choices are cut off."""
     with size(page, NARROW):
         needed, there = page.evaluate(_WIDTHS)
         assert needed <= there, (
             f"{page.url} needs {needed} px of {there}: {page.evaluate(_TOO_WIDE)}"
         )
+        assert page.evaluate(_CUT) == [], page.url
+    assert page.evaluate(_CUT) == [], page.url
 
 
 def assert_good_looks(page: Page) -> None:

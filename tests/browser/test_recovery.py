@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.login import log_in
 from tests.browser.looks import Look
-from tests.browser.site import Site, serving
+from tests.browser.site import ENGINES, Site, serving
 from tests.browser.windows import Windows
 from tests.support.mail_server import MailServer, mail_server
 from tests.support.processes import wait_until
@@ -25,12 +25,18 @@ def server() -> Iterator[MailServer]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def site(server: MailServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A Kuvert that can send mail."""
+@pytest.fixture(
+    scope="module",
+    params=[ENGINES[0], *(pytest.param(name, marks=pytest.mark.storm) for name in ENGINES[1:])],
+)
+def site(
+    request: pytest.FixtureRequest, server: MailServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """A Kuvert over each engine that can send mail."""
+    server.taken.clear()
     folder: Path = tmp_path_factory.mktemp("mailing-site")
     more = {"KUVERT_SMTP_URL": server.url, "KUVERT_MAIL_FROM": "kuvert@seller.example"}
-    with serving("sqlite", folder, **more) as running:
+    with serving(request.param, folder, **more) as running:
         yield running
 
 

@@ -21,12 +21,14 @@ class Watch:
 
     Console errors, errors of scripts, violations of the Content-Security-Policy, pages without
     one, requests to other sites, answers from 500 up, parts of pages that are not there, and the
-    browser's own dialogs (`alert` is what injected scripts are proven with).
+    browser's own dialogs (`alert` is what injected scripts are proven with). Files that are only
+    shown, such as the documentation, have no policy (`has_policy`).
     """
 
-    def __init__(self, context: BrowserContext, origin: str) -> None:
+    def __init__(self, context: BrowserContext, origin: str, *, has_policy: bool = True) -> None:
         self.problems: list[str] = []
         self._origin = origin
+        self._has_policy = has_policy
         context.add_init_script(LISTENER)
         context.on("console", self._hear)
         context.on("weberror", self._fail)
@@ -60,7 +62,8 @@ class Watch:
         kind, status = response.request.resource_type, response.status
         if status >= 500 or (status >= 400 and kind in _PARTS):
             self._add("answer", f"{status} to {response.request.method} {response.url}")
-        if kind == "document" and _is_page(response) and not _has_strict_policy(response):
+        wants_policy = self._has_policy and kind == "document" and _is_page(response)
+        if wants_policy and not _has_strict_policy(response):
             policy = response.headers.get("content-security-policy")
             self._add("policy", f"{response.url} has the policy {policy}")
 

@@ -50,6 +50,7 @@ def test_a_password_of_one_s_own_is_not_printed(
 def test_a_weak_password_is_refused_in_one_line(
     console: Console, monkeypatch: pytest.MonkeyPatch, line: str
 ) -> None:
+    """L10."""
     type_in(monkeypatch, line)
 
     done = console("user", "add", ANN, "--role", "admin", "--password-stdin")
@@ -115,6 +116,7 @@ def test_a_new_password_is_made(console: Console, browser: Browser) -> None:
 
 
 def test_a_password_repeated_is_refused(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    """L10."""
     staff.add(email=ANN)
     type_in(monkeypatch, PASSWORD)
 
