@@ -2,6 +2,8 @@
 """Command line of Kuvert: the table of commands, each imported only when it is called."""
 
 import sys
+import threading
+from _thread import interrupt_main
 
 # name → (package.module:object, one line of help), in the order of the help.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -37,6 +39,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "invoices.cli.dispatch:dispatch",
         "Pause and resume all that goes out; see what would.",
     ),
+    "purge": ("core.cli_purge:purge", "Take away what was kept for its time."),
+    "erase": (
+        "callbacks.cli.erase:erase",
+        "Take a person out of everything; amounts and history stay.",
+    ),
+    "legal-hold": (
+        "invoices.cli.holds:legal_hold",
+        "Keep an invoice or all of an address, whatever its age.",
+    ),
     "audit": ("core.cli_audit:audit", "See who changed what, and why."),
     "doctor": ("core.cli_doctor:doctor", "Say whether everything is well, and what to do."),
     "metrics": ("core.cli_metrics:metrics", "Print the metrics for Prometheus."),
@@ -47,12 +58,22 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 def main() -> int:
     """Run the command line and return its exit code."""
+    sys.unraisablehook = _interrupt_again
     try:
         from core.cli import LazyGroup, run
 
         return run(LazyGroup(COMMANDS, about="Kuvert, a self-hosted invoice dispatch desk."))
     except KeyboardInterrupt:
         return 130
+
+
+def _interrupt_again(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Let a Ctrl-C count that came where Python drops errors, as in the midst of an import."""
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
+        # A moment later: here it would be dropped once more.
+        threading.Timer(0.05, interrupt_main).start()
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 if __name__ == "__main__":

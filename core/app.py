@@ -1,7 +1,9 @@
 """The application factory."""
 
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from flask import Flask
 
@@ -15,6 +17,14 @@ PAGES = ("core.people", "admin")
 MAX_BODY = 10 * 1024 * 1024
 
 
+class _App(Flask):
+    """Flask without coroutines: nothing here is one, and each request looks at 15 functions."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return `func` itself."""
+        return func
+
+
 def create_app(settings: Settings | None = None, *, has_pages: bool = True) -> Flask:
     """Build one application from `settings`, or from the environment.
 
@@ -22,7 +32,7 @@ def create_app(settings: Settings | None = None, *, has_pages: bool = True) -> F
     none, and what is behind them takes half a second to import.
     """
     settings = settings or current()
-    app = Flask("kuvert", root_path=str(ROOT))
+    app = _App("kuvert", root_path=str(ROOT))
     app.config.update(
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SECRET_KEY=settings.secret_key,
@@ -32,7 +42,7 @@ def create_app(settings: Settings | None = None, *, has_pages: bool = True) -> F
     db.init_app(app)
     init_celery(app, settings)
     pages = PAGES if has_pages else ()
-    for name in ("core.web", *pages, *PACKAGES):
+    for name in ("core.web", "core.retention", *pages, *PACKAGES):
         import_module(name).init_app(app)
     import_module("core.web").keep_order(app)
     return app

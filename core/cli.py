@@ -64,6 +64,24 @@ class LazyCommand(click.Command):
         return self.load().make_context(info_name, args, parent, **extra)
 
 
+def _version_option() -> click.Option:
+    def show(context: click.Context, _option: click.Parameter, *, is_asked: bool) -> None:
+        if is_asked:
+            from core.version import VERSION
+
+            click.echo(f"Kuvert {VERSION}")
+            context.exit()
+
+    return click.Option(
+        ["--version"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        help="Show the version and exit.",
+        callback=lambda context, option, value: show(context, option, is_asked=value),
+    )
+
+
 class LazyGroup(click.Group):
     """The commands of a table of name → (`package.module:object`, one line of help)."""
 
@@ -73,7 +91,10 @@ class LazyGroup(click.Group):
             for name, (target, short_help) in table.items()
         ]
         super().__init__(
-            commands=commands, help=about, context_settings={"help_option_names": ["-h", "--help"]}
+            commands=commands,
+            help=about,
+            context_settings={"help_option_names": ["-h", "--help"]},
+            params=[_version_option()],
         )
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click has it

@@ -44,6 +44,7 @@ def list_entries(
     """List changes of the configuration, newest first."""
     from core.audit import Filter, search
     from core.db import reading
+    from core.retention import queries as retention
 
     wanted = Filter(
         actor=actor,
@@ -55,6 +56,8 @@ def list_entries(
     )
     with application(), reading() as connection:
         rows = search(connection, wanted, count=limit)
+        if gone := retention.removed(connection, "audit"):
+            click.echo(f"Note: {gone}", err=True)
     output([_full(row) if as_json else _in_short(row) for row in rows], as_json)
 
 

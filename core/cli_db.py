@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
-from sqlalchemy.exc import OperationalError
 
 from core.errors import KuvertError, UnavailableError
 from core.logs import set_up
@@ -82,6 +81,8 @@ def opened(database: "Database | None" = None) -> Iterator["Database"]:
     Raises:
         UnavailableError: it cannot be used; in one line, without its password.
     """
+    from sqlalchemy.exc import OperationalError
+
     from core.database import Database
 
     set_up(settings())
@@ -91,6 +92,6 @@ def opened(database: "Database | None" = None) -> Iterator["Database"]:
     except OperationalError as error:
         where = database.url.render_as_string(hide_password=True)
         reason = str(error.orig).strip().splitlines()[0]
-        raise UnavailableError(f"cannot use {where}: {reason}") from error
+        raise UnavailableError(f"cannot use {where}: {reason}{database.hint()}") from error
     finally:
         database.close()

@@ -26,7 +26,7 @@ def doctor(*, as_json: bool) -> int:
     from core.cli_app import application
     from core.doctor.examining import all_checks, examine, is_healthy
 
-    with application() as app, _quiet():
+    with application(says_paused=False) as app, _quiet():
         lines = examine(app, _progress(len(all_checks())))
     output([_row(line) for line in lines], as_json)
     return 0 if is_healthy(lines) else FAILED

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from core.cli import INTERRUPTED
 from core.logs import set_up
 from core.queues import GROUPS, SIGNALS, WORK
 from core.setting_values import LOOPBACK
@@ -151,14 +152,21 @@ def _run_worker(arguments: list[str]) -> int:
     from celery import signals
 
     codes: list[Callable[[], int]] = []
+    caught: list[str] = []
 
     def note(instance: "Worker", **_: object) -> None:
         codes.append(lambda: instance.exitcode or 0)
 
+    def stopped(sig: str, **_: object) -> None:
+        caught.append(sig)
+
     signals.celeryd_init.connect(note)
+    signals.worker_shutting_down.connect(stopped)
     # Its type says that it never returns, which is not so.
     start: Callable[[list[str]], object] = _celery().start
     start(arguments)
+    if "SIGINT" in caught:
+        return INTERRUPTED
     return max((code() for code in codes), default=1)
 
 

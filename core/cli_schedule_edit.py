@@ -115,6 +115,8 @@ def add(name: str, *, as_json: bool, **fields: Any) -> None:  # noqa: ANN401 - c
     zone = settings().timezone.key
     values = {"timezone": zone, **_values(fields, zone)}
     values.setdefault("kind", _kind(values))
+    if "task" not in values or values["kind"] is None:
+        raise click.UsageError("Give --task, and one of --every, --crontab and --at.")
     with application(), unit_of_work() as connection:
         edits.add(connection, name, values, _by(None))
         line = queries.line(connection, name)

@@ -19,15 +19,18 @@ def task() -> None:
 @click.argument("args_json", required=False, default="[]")
 def send(wire_name: str, args_json: str) -> None:
     """Send WIRE_NAME with the arguments ARGS_JSON, a JSON array."""
-    from kombu.exceptions import OperationalError
-
+    from core.broker import BROKER_ERRORS
+    from core.consumer import bad_arguments
     from core.errors import UnavailableError
     from core.worker import celery
 
     arguments = _array(args_json)
+    why = bad_arguments(celery.tasks[wire_name], arguments, {})
+    if why is not None:
+        raise click.BadParameter(why, param_hint="ARGS_JSON")
     try:
         sent = celery.send_task(wire_name, args=arguments)
-    except OperationalError as error:
+    except BROKER_ERRORS as error:
         raise UnavailableError(f"the broker took nothing: {error}") from error
     click.echo(f"{wire_name} is on {QUEUE_OF[TaskName(wire_name)]} as {sent.id}")
 

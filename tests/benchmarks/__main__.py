@@ -14,6 +14,7 @@ from tests.benchmarks import (
     work_counts,
     work_dispatch,
     work_events,
+    work_help,
     work_logs,
     work_memory,
     work_metrics,
@@ -77,6 +78,7 @@ RUNS: dict[str, Callable[[Stage, Desk], list[Row]]] = {
     "metrics": work_metrics.rows,
     "admin": work_admin.rows,
     "pdf": work_pdf.rows,
+    "help": work_help.rows,
 }
 """The parts, in an order in which no part's rows are in the way of the next."""
 

@@ -5,7 +5,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 SPARE = (sys.executable, "-m", "tests.support.spare")
+
+_one_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -25,12 +28,7 @@ class Manage:
     def __call__(self, *args: str) -> subprocess.CompletedProcess[str]:
         """Run one command to its end."""
         plain = {name: text for name, text in os.environ.items() if not name.startswith("KUVERT_")}
-        environ = {**plain, "KUVERT_HOME": str(self.home), **self.environ}
-        with tempfile.TemporaryDirectory() as folder:
-            out, err = Path(folder, "out"), Path(folder, "err")
-            order = {"args": args, "environ": environ, "out": str(out), "err": str(err)}
-            code = _ask(json.dumps(order))
-            return subprocess.CompletedProcess(args, code, out.read_text(), err.read_text())
+        return run(args, {**plain, "KUVERT_HOME": str(self.home), **self.environ})
 
     def json(self, *args: str) -> Any:  # noqa: ANN401
         """Run one command with --json, which must succeed, and return what it printed."""
@@ -44,6 +42,20 @@ class Manage:
         assert done.returncode == 1, done.stdout
         [line] = done.stderr.splitlines()
         return line
+
+
+def run(
+    args: Sequence[str], environ: Mapping[str, str], *, module: str = "", stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run one command of manage.py, or `module` as a program, to its end; no other meanwhile."""
+    with tempfile.TemporaryDirectory() as folder:
+        given, out, err = (Path(folder, name) for name in ("in", "out", "err"))
+        given.write_text(stdin)
+        streams = {"in": str(given), "out": str(out), "err": str(err)}
+        order = {"args": args, "environ": dict(environ), "module": module, **streams}
+        with _one_at_a_time:
+            code = _ask(json.dumps(order))
+        return subprocess.CompletedProcess(args, code, out.read_text(), err.read_text())
 
 
 @cache
