@@ -3,10 +3,19 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
+DOCS := .venv-docs
 UV_COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header
 
-.PHONY: run install pdf test check bench storm shots services requirements clean
+# Tests wait a good part of their time for servers and processes: three at once fill two cores.
+AT_ONCE := -n 3
+# Those that take long for one test come first, so that none is left for the end.
+REAL_PROCESSES := tests/faults tests/end_to_end tests/browser
+
+# Without compiled files each process that a test starts would compile Kuvert anew.
+test storm: export PYTHONDONTWRITEBYTECODE =
+
+.PHONY: run install pdf test check bench storm shots docs services requirements clean
 
 run: install ## set up on the first call, then start everything and send the samples
 	@exec $(BIN)/python manage.py up --demo $(ARGS)
@@ -19,8 +28,8 @@ test: $(VENV)/.dev ## every test that can run here; ARGS chooses some
 ifdef ARGS
 	$(BIN)/pytest $(ARGS)
 else
-	$(BIN)/pytest -n 2 --dist worksteal --ignore tests/end_to_end --ignore tests/browser
-	$(BIN)/pytest -n 2 --dist loadgroup tests/end_to_end tests/browser
+	$(BIN)/pytest $(AT_ONCE) --dist worksteal $(REAL_PROCESSES:%=--ignore %)
+	$(BIN)/pytest $(AT_ONCE) --dist loadgroup --no-loadscope-reorder $(REAL_PROCESSES)
 endif
 
 check: $(VENV)/.dev ## lint, types, import rules
@@ -38,6 +47,14 @@ shots: $(VENV)/.dev ## pictures of the desk's pages for the docs, into docs/pict
 		-k 'sqlite and (of_an_admin or second_of or page_looks) or who_forgot' \
 		--pictures docs/pictures/admin $(ARGS)
 
+docs: $(DOCS)/.done ## the documentation as a site, into site/; ARGS=serve shows it while it is written
+ifdef ARGS
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs $(ARGS)
+else
+	@NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet
+	@echo 'The documentation is in $(CURDIR)/site/index.html; make docs ARGS=serve has a search too'
+endif
+
 bench: $(BENCH)/.done ## the benchmarks, as ratios in one run
 	$(BENCH)/bin/python -m tests.benchmarks $(ARGS)
 
@@ -49,9 +66,10 @@ requirements: $(VENV)/.dev ## compile requirements/*.in with hashes
 	$(UV_COMPILE) requirements/pdf.in -o requirements/pdf.txt
 	$(UV_COMPILE) requirements/dev.in -o requirements/dev.txt
 	$(UV_COMPILE) requirements/bench.in -o requirements/bench.txt
+	$(UV_COMPILE) requirements/docs.in -o requirements/docs.txt
 
-clean: ## remove .venv and var, data and all
-	rm -rf $(VENV) $(BENCH) var
+clean: ## remove the environments, the site and var, data and all
+	rm -rf $(VENV) $(BENCH) $(DOCS) site var
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Kuvert needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
@@ -73,4 +91,9 @@ $(BENCH)/.done: requirements/base.txt requirements/bench.txt
 	$(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
 		-r requirements/base.txt -r requirements/bench.txt
+	@touch $@
+
+$(DOCS)/.done: requirements/docs.txt
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@

@@ -4,7 +4,6 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Callable, Iterator
-from importlib import import_module
 
 import click
 import pytest
@@ -15,10 +14,12 @@ from werkzeug.routing import Rule
 
 import manage
 from core import access, cli_run, migrations, pump
+from core.broker import queues
 from core.db import reading
-from core.queues import QUEUE_OF, SIGNALS, WORK, TaskName, queues
+from core.queues import QUEUE_OF, SIGNALS, WORK, TaskName
 from core.schedules.models import Schedule
 from tests.conventions.sources import calls
+from tests.support.commands import every_command
 
 # What a caller proves itself with, where it is no API key.
 OPEN = {
@@ -183,12 +184,8 @@ def test_keys_are_checked_by_somebody(app: Flask) -> None:
 
 
 def commands() -> Iterator[tuple[str, click.Command]]:
-    for name, (target, _) in manage.COMMANDS.items():
-        module, _, member = target.partition(":")
-        found = getattr(import_module(module), member)
-        yield name, found
-        if isinstance(found, click.Group):
-            yield from ((f"{name} {sub}", part) for sub, part in found.commands.items())
+    for path, command in every_command(manage.COMMANDS):
+        yield " ".join(path), command
 
 
 def test_every_command_says_what_it_does() -> None:
