@@ -222,7 +222,7 @@ write_settings() {
 	(
 		umask 077
 		{
-			printf '# Settings of Kuvert; docs/operators.md lists all. Restart Kuvert after a change.\n'
+			printf '# Settings of Kuvert; docs/configuration.md lists all. Restart Kuvert after a change.\n'
 			printf 'KUVERT_ENVIRONMENT=production\nKUVERT_HOME=%s\n' "$DATA"
 			printf 'KUVERT_PUBLIC_URL=%s\nKUVERT_PROXIES=1\n' "$public_url"
 			printf 'KUVERT_SECRET_KEY=%s\n' "$(secret)"
@@ -313,12 +313,26 @@ supervisor() {
 	local is_new=
 	folder /var/log/kuvert root:adm 750
 	same "$SOURCE/deploy/supervisor/kuvert.conf" /etc/supervisor/conf.d/kuvert.conf 644
-	[ -n "$starts" ] && [ -n "$is_new" ] || return 0
-	if supervisorctl pid >/dev/null 2>&1; then
-		do_it 'let supervisord start Kuvert' supervisorctl update
-	else
-		say 'supervisord does not run here: nothing is started'
+	[ -n "$starts" ] || return 0
+	if ! supervisorctl pid >/dev/null 2>&1; then
+		say 'supervisord does not run here: nothing is started; where it does, supervisorctl update'
+	elif [ -n "$is_new" ] || ! supervisorctl status 'kuvert:*' >/dev/null 2>&1; then
+		do_it 'let supervisord start Kuvert' start_group
+	elif [ "$changes" -gt 0 ]; then
+		do_it 'let supervisord restart Kuvert' supervisorctl restart 'kuvert:*'
 	fi
+}
+
+start_group() {
+	local _
+	supervisorctl update
+	# What starts by itself already says so as an error.
+	supervisorctl start 'kuvert:*' || true
+	for _ in $(seq 60); do
+		supervisorctl status 'kuvert:*' >/dev/null && return
+		sleep 1
+	done
+	fail "not all of it runs; see: supervisorctl status 'kuvert:*'"
 }
 
 site() {
@@ -336,7 +350,7 @@ write_site() { sed "s/invoices\.example\.org/$1/g" "$SOURCE/deploy/nginx/kuvert.
 # ---- all of it ----
 
 [ "$(id -u)" = 0 ] || fail 'run it as root: it adds a user and writes to /etc and /opt'
-[ -r /etc/debian_version ] || fail 'this is no Debian; docs/operators.md says what to do by hand'
+[ -r /etc/debian_version ] || fail 'this is no Debian; docs/install.md says what to do by hand'
 packages
 user_and_folders
 program

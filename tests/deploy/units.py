@@ -45,11 +45,16 @@ class Service:
     """One service under an emulated manager: a notify socket, and maybe sockets that listen."""
 
     def __init__(
-        self, name: str, folder: Path, environ: Mapping[str, str], instance: str = ""
+        self,
+        name: str,
+        folder: Path,
+        environ: Mapping[str, str],
+        instance: str = "",
+        more: Sequence[str] = (),
     ) -> None:
         self.name = f"{name}{instance}"
         self.words: list[str] = []
-        self._command = command(f"{name}.service", instance)
+        self._command = [*command(f"{name}.service", instance), *more]
         self._address = folder / f"{self.name}.notify"
         self._log = folder / f"{self.name}.log"
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

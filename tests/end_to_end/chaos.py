@@ -4,7 +4,8 @@ import os
 import random
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from tests.support.processes import Child, Installation, wait_until
 
@@ -15,15 +16,23 @@ LONGEST_GAP = 2.5
 class Chaos:
     """Strikes with kill -9, in an order and at moments that `seed` decides.
 
-    `hits` names what was killed; a strike that found nothing to kill is not in it.
+    `hits` names what was killed; a strike that found nothing to kill is not in it. `others` kill
+    what is not of the installation, such as its broker, and start it again.
     """
 
-    def __init__(self, kuvert: Installation, seed: int, victims: Sequence[str] = VICTIMS) -> None:
+    def __init__(
+        self,
+        kuvert: Installation,
+        seed: int,
+        victims: Sequence[str] = VICTIMS,
+        others: Mapping[str, Callable[[], None]] = MappingProxyType({}),
+    ) -> None:
         self.hits: list[str] = []
         self._kuvert = kuvert
         self._dice = random.Random(seed)
-        self._victims = victims
-        self._order = self._dice.sample(victims, len(victims))
+        self._others = others
+        self._victims = [*victims, *others]
+        self._order = self._dice.sample(self._victims, len(self._victims))
 
     def strike(self, count: int) -> None:
         """Kill until `count` processes were hit; each victim once before any comes again."""
@@ -35,13 +44,16 @@ class Chaos:
 
     def _kill(self, victim: str) -> bool:
         """Kill one and see it running again; False when there was nothing to kill."""
+        if victim in self._others:
+            self._others[victim]()
+            return True
         if victim == "pool child":
             return self._kill_pool_child(self._kuvert.children["worker"])
         child = self._kuvert.children[victim]
         was_running = child.kill()
         child.start()
         if victim == "web":
-            wait_until(self._kuvert.is_ready, 40, "web is ready again")
+            wait_until(self._kuvert.is_ready, 90, "web is ready again")
         return was_running
 
     def _kill_pool_child(self, worker: Child) -> bool:

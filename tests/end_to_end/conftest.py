@@ -17,10 +17,19 @@ def shared(
         yield running
 
 
+ON_MYSQL = ("test_callbacks", "test_schedule")
+"""What a usual run tries on MySQL too; the rest is the same code between the same broker and it."""
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Keep what shares an installation in one process of `--dist loadgroup`."""
+    """Keep what shares an installation in one process of `--dist loadgroup`.
+
+    Most of what runs over MySQL is left to the storms.
+    """
     callspec = getattr(item, "callspec", None)
     backend = callspec and callspec.params.get("shared")
+    if backend == "mysql" and item.path.stem not in ON_MYSQL:
+        item.add_marker(pytest.mark.storm)
     item.add_marker(pytest.mark.xdist_group(f"desk-{backend}" if backend else item.path.stem))
 
 

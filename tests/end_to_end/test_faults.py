@@ -1,9 +1,10 @@
 """Nothing is lost and nothing is doubled, whoever is killed and whatever a provider does."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import pytest
 
@@ -46,14 +47,25 @@ class Run:
 
 
 def run_with_faults(
-    stack: ExitStack, desk: Desk, *, seed: int, count: int, kills: int, seconds: float
+    stack: ExitStack,
+    desk: Desk,
+    *,
+    seed: int,
+    count: int,
+    kills: int,
+    seconds: float,
+    others: Mapping[str, Callable[[], None]] = MappingProxyType({}),
+    quiet_seconds: float = 60,
 ) -> Run:
-    """Hand `count` invoices to each of two providers, one of which ignores our key, and kill."""
+    """Hand `count` invoices to each of two providers, one of which ignores our key, and kill.
+
+    `others` are faults beside the processes of the desk.
+    """
     faults = Faults(seed=seed, **FAULTS)
     honest = Provider("honest", says=("delivered",), faults=faults, seconds=0.05)
     deaf = Provider("deaf", honours_key=False, faults=faults, seconds=0.05)
     sides = {side.code: _side(stack, desk, side) for side in (honest, deaf)}
-    chaos = Chaos(desk.kuvert, seed)
+    chaos = Chaos(desk.kuvert, seed, others=others)
     numbers = {code: [f"{code}-{n:05}" for n in range(count)] for code in sides}
     gap = seconds * 4 / count
     work = [
@@ -62,8 +74,10 @@ def run_with_faults(
     ]
     chaos.strike(kills)
     for part in work:
-        part.wait(seconds + ledgers.INSIST_SECONDS)
-    ledgers.settle(desk, 60, honest, deaf)
+        part.wait(seconds + ledgers.INSIST_SECONDS + quiet_seconds)
+    # What a database that was crashed has cut.
+    desk.kuvert.database.close()
+    ledgers.settle(desk, quiet_seconds, honest, deaf)
     return Run(desk, chaos, sides, count)
 
 

@@ -78,6 +78,7 @@ def without(own: Desk) -> float:
 
 @pytest.mark.parametrize("state", ["down", "nameless", "slow", "half-open"])
 def test_a_request_waits_at_most_50_ms_longer(own: Desk, without: float, state: str) -> None:
+    """G11."""
     began = time.monotonic()
     with_it, said = measure(own, state)
 

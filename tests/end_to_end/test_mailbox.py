@@ -18,7 +18,7 @@ from tests.end_to_end.desk import Background, Desk, desk, unique
 from tests.support.mailbox import Dovecot, dovecot
 from tests.support.provider import Provider
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.storm]
 
 BOUNCES = 500
 KILLS = 3
@@ -75,7 +75,6 @@ def bounces(own: Desk) -> list[bytes]:
     ]
 
 
-@pytest.mark.storm
 def test_each_bounce_is_applied_once_although_the_worker_is_killed(
     own: Desk, server: Dovecot
 ) -> None:

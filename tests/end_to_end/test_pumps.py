@@ -51,6 +51,7 @@ def pump_held(desk: Desk) -> Iterator[None]:
 
 
 def test_a_second_run_ends_and_says_since_when_the_first_runs(shared: Desk) -> None:
+    """Q11."""
     worker = shared.kuvert.children["worker"]
     with Provider(unique("pumped").lower()) as provider:
         shared.add(provider, sources={provider.code: provider.code})

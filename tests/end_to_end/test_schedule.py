@@ -51,7 +51,7 @@ def test_an_entry_of_ones_own_runs_and_is_changed_while_beat_runs(shared: Desk) 
     assert runs(shared, name)[-1]["reason"] == "slot"
 
 
-@pytest.mark.parametrize("backend", ["postgresql", "mysql"])
+@pytest.mark.parametrize("backend", ["postgresql", pytest.param("mysql", marks=pytest.mark.storm)])
 def test_s13_beat_outlives_a_database_that_is_away(backend: str, tmp_path: Path) -> None:
     with jobs.behind_proxy(backend, tmp_path) as (own, proxy):
         jobs.add(own, "job", 2)

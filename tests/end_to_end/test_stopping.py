@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import re
 import signal
 import time
@@ -115,7 +116,7 @@ def test_web_finishes_the_request_it_has(own: Desk) -> None:
     assert len(own.statuses("half")) == 1
 
 
-QUICK = (0.2, 1.0, 2.0, *(pytest.param(n / 2, marks=pytest.mark.storm) for n in range(1, 17)))
+QUICK = (0.2, 1.0, *(pytest.param(n / 2, marks=pytest.mark.storm) for n in range(1, 17)))
 
 
 @pytest.mark.parametrize("seconds", QUICK)
@@ -180,6 +181,25 @@ def test_g07_a_queue_with_other_arguments_ends_the_worker(own: Desk) -> None:
     assert worker.process.returncode == 1
     assert "queue getemail exists with other arguments" in worker.output()
     assert "let it run empty and delete it" in worker.output()
+
+
+def test_g08_web_warns_of_a_broker_that_takes_messages_back_early(
+    own: Desk, tmp_path: Path
+) -> None:
+    """RabbitMQ's own limit is for everybody on this machine, so another rabbitmqctl tells it."""
+    teller = tmp_path / "rabbitmqctl"
+    teller.write_text("#!/bin/sh\necho '{{ok,60000},[5672]}'\n")
+    teller.chmod(0o755)
+    path = f"PATH={tmp_path}:{os.environ['PATH']}"
+
+    command = ("web", "--embedded", "--bind", f"127.0.0.1:{free_port()}")
+    web = own.kuvert.start("web-early", ("env", path, *MANAGE, *command))
+
+    own.expect(lambda: "the broker does not fit" in web.output(), START_SECONDS, "it warns")
+    assert "takes a message back after 60 s" in web.output()
+    assert "consumer_timeout = 1800000" in web.output()
+    assert web.is_running
+    web.stop(STOP_SECONDS)
 
 
 def _running(pids: list[int]) -> list[int]:

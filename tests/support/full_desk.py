@@ -39,7 +39,7 @@ from invoices.channels.http import read_end
 from invoices.models import Invoice
 from invoices.report_models import MailState, ReportMail
 from invoices.schemas import read_json_invoice
-from invoices.services import actions, attempts, intake, suppressions, totals
+from invoices.services import actions, attempts, holds, intake, suppressions, totals
 from invoices.services.actions import Order
 from invoices.setup import NewProvider
 from invoices.values import NewInvoice
@@ -156,6 +156,7 @@ def main(texts: Sequence[str]) -> None:
         _bounce_back()
         _call_back()  # the last that works on callbacks: one has only been received
         _suppress()
+        _hold_legally(ids[-1])
         full_subscriptions.push()
         _take(_ordinary(8, number="NEW-"), "erp")
         _hand_over(1)
@@ -400,6 +401,15 @@ def _suppress() -> None:
             suppressions.add(connection, source.id, address, by=ANN.actor, reason=why)
         why = "they are there again"
         suppressions.release(connection, "moved@buyer.example", "erp", by=ANN.actor, reason=why)
+
+
+def _hold_legally(invoice_id: UUID) -> None:
+    """Have an invoice that was under legal hold, and an address that still is."""
+    with unit_of_work() as connection:
+        why = "case 4711"
+        lifted = holds.hold_invoice(connection, invoice_id, by=ANN.actor, reason=why)
+        holds.lift(connection, lifted, by=ANN.actor, reason="the court has decided")
+        holds.hold_address(connection, "disputed@buyer.example", by=ANN.actor, reason=why)
 
 
 def _add_up() -> None:

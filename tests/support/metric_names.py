@@ -18,6 +18,7 @@ def metric_names(client: FlaskClient, folder: Path) -> set[str]:
         metrics.task("x", "succeeded", 0.1)
         metrics.attempt("x", "accepted", 0.1)
         metrics.push("taken", 0.1)
+        metrics.message_without_work("x")
         metrics.lines_dropped(1)
     finally:
         metrics.end()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from core.database import Database
+from tests.support.command import run
 from tests.support.data import ROOT
 
 MANAGE = (sys.executable, str(ROOT / "manage.py"))
@@ -193,28 +194,27 @@ class Installation:
 
     def furnish(self, **wanted: object) -> dict[str, str]:
         """Set up providers and sources (see tests.support.furnish); returns keys by source."""
-        done = self._run((sys.executable, "-m", "tests.support.furnish", json.dumps(wanted)))
+        done = run([json.dumps(wanted)], self._environ, module="tests.support.furnish")
         assert done.returncode == 0, done.stderr
         keys: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
         return keys
 
     def fill(self, texts: Sequence[str]) -> None:
         """Put something of everything in, with `texts` in every field (tests.support.full_desk)."""
-        done = self._run((sys.executable, "-m", "tests.support.full_desk"), json.dumps(texts))
+        said = json.dumps(texts)
+        done = run([], self._environ, module="tests.support.full_desk", stdin=said)
         assert done.returncode == 0, done.stderr
 
     def manage(
-        self, *arguments: str, program: Command = MANAGE
+        self, *arguments: str, program: Command | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command of manage.py, or of what stands in for it, to its end."""
-        return self._run((*program, *arguments))
-
-    def _run(self, command: Command, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a command of manage.py, or of `program`, which stands in for it, to its end."""
+        if program is None:
+            return run(arguments, self._environ)
         return subprocess.run(
-            command,
+            (*program, *arguments),
             env=self._environ,
             cwd=ROOT,
-            input=stdin,
             capture_output=True,
             text=True,
             timeout=60,
@@ -228,16 +228,9 @@ class Installation:
         )
 
     def close(self) -> None:
-        """End everything that still runs, gently first."""
-        running = [child for child in self.children.values() if child.is_running]
-        for child in running:
-            child.process.send_signal(signal.SIGTERM)
-        until = time.monotonic() + 8
-        for child in running:
-            try:
-                child.process.wait(max(0.1, until - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                child.kill()
+        """Kill everything that still runs; how it ends when it is asked to has tests of its own."""
+        for child in self.children.values():
+            child.kill()
         self.database.close()
 
     def __enter__(self) -> Self:

@@ -1,12 +1,13 @@
 """A process that has imported Kuvert and forks for each command, which takes a second less.
 
 Each command has a process, an environment and streams of its own, as manage.py gives it. Reads one
-JSON document per line, `{"args": …, "environ": …, "out": FILE, "err": FILE}`, and answers each with
-a line: the exit code.
+JSON document per line, `{"args": …, "environ": …, "in": FILE, "out": FILE, "err": FILE}`, and
+answers each with a line: the exit code. With `"module"` it runs that program instead of manage.py.
 """
 
 import json
 import os
+import runpy
 import sys
 import tempfile
 import traceback
@@ -43,12 +44,12 @@ def _be(order: dict[str, Any]) -> None:
     """Become the command; does not return."""
     for name, stream in (("out", STDOUT), ("err", STDERR)):
         os.dup2(os.open(order[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), stream)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(os.open(order["in"], os.O_RDONLY), 0)
     os.environ.clear()
     os.environ.update(order["environ"])
     sys.argv[1:] = order["args"]
     try:
-        code = manage.main()
+        code = _program(order["module"])
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 1
     except BaseException:  # noqa: BLE001 - as the interpreter does
@@ -57,6 +58,13 @@ def _be(order: dict[str, Any]) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def _program(module: str) -> int:
+    if not module:
+        return manage.main()
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Outages, full disks, upgrades and restores: what RELIABILITY promises of them, with figures."""
