@@ -12,8 +12,9 @@ from time import monotonic
 
 from celery import current_app
 
+from core.broker import BROKER_ERRORS
 from core.db import after_commit
-from core.queues import BROKER_ERRORS, TaskName
+from core.queues import TaskName
 
 logger = logging.getLogger(__name__)
 

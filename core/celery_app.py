@@ -3,16 +3,18 @@
 import logging
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from celery import Celery, Task, signals
 from flask import Flask
 from kombu.exceptions import OperationalError
 
 from core import actor, folder_queue, heartbeats, logs, metrics, notify, task_log
+from core.broker import queues
 from core.database import Database
 from core.db import database, db
 from core.errors import KuvertError
-from core.queues import QUEUE_OF, queues
+from core.queues import QUEUE_OF
 from core.schedules.running import HEADER, tracked
 from core.settings import Settings
 from core.smtp import pool as smtp_pool
@@ -57,7 +59,8 @@ def _settings(settings: Settings) -> dict[str, Any]:
     is_amqp = settings.broker_url.startswith(("amqp", "pyamqp"))
     return {
         # kombu warns of a URL without a host, although a folder has none.
-        "broker_url": settings.broker_url if is_amqp else "filesystem://localhost//",
+        "broker_url": _plain(settings.broker_url) if is_amqp else "filesystem://localhost//",
+        "broker_use_ssl": _tls(settings.broker_url),
         "broker_transport_options": _amqp_options() if is_amqp else _folder_options(settings.home),
         "broker_heartbeat": 30 if is_amqp else 0,
         "broker_connection_timeout": 4,
@@ -95,6 +98,22 @@ def _settings(settings: Settings) -> dict[str, Any]:
         "beat_scheduler": "core.schedules.scheduler:DatabaseScheduler",
         "beat_max_loop_interval": 5,
     }
+
+
+def _plain(broker_url: str) -> str:
+    """Return the URL without what stands behind `?`, which kombu takes for something else."""
+    return broker_url.partition("?")[0]
+
+
+def _tls(broker_url: str) -> dict[str, str | None] | None:
+    """Return how to encrypt the way to the broker; None for a way that is not encrypted.
+
+    kombu fills in the name: without it, any certificate that some authority signed would do.
+    """
+    parts = urlsplit(broker_url)
+    if parts.scheme != "amqps":
+        return None
+    return {"server_hostname": None, **dict(parse_qsl(parts.query))}
 
 
 def _amqp_options() -> dict[str, Any]:

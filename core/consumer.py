@@ -9,7 +9,7 @@ import inspect
 import logging
 import threading
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -22,9 +22,9 @@ from kombu.exceptions import KombuError
 from sqlalchemy.exc import SQLAlchemyError
 
 from core import notify
+from core.broker import BROKER_ERRORS, declare_all
 from core.celery_app import KuvertCelery
 from core.db import database
-from core.queues import BROKER_ERRORS, declare_all
 from core.schedules.running import HEADER
 from core.waiting import Waiting, reach_database
 
@@ -195,6 +195,11 @@ def _bad_body(message: Message, task: Task[Any, Any]) -> str | None:
     args, kwargs, further = body
     if not isinstance(further, dict) or any(further.values()):
         return "the body names further tasks"
+    return bad_arguments(task, args, kwargs)
+
+
+def bad_arguments(task: Task[Any, Any], args: Sequence[Any], kwargs: dict[str, Any]) -> str | None:
+    """Say in one line why a task cannot take these arguments; None when it can."""
     try:
         bound = inspect.signature(task.run).bind(*args, **kwargs)
     except TypeError as error:

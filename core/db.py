@@ -71,7 +71,7 @@ def will_write() -> None:
 
 def is_writing() -> bool:
     """Tell whether the session of this context was told so by `will_write`."""
-    return _WRITES in db.session.info
+    return db.session.registry.has() and _WRITES in db.session.info
 
 
 def singly() -> dict[str, Any]:

@@ -8,6 +8,7 @@ KuvertError                500
 ├── ForbiddenError         403  the key may not do this
 ├── NotFoundError          404  no such record, or somebody else's
 ├── ConflictError          409  the record's state forbids it
+├── GoneError              410  it was here, and retention has removed it
 ├── TooLargeError          413  more bytes than are accepted
 ├── MediaTypeError         415  not a media type that is read here
 ├── TooManyError           429  more calls than one key may make
@@ -121,6 +122,14 @@ class ConflictError(KuvertError):
     status_code = 409
     slug = "conflict"
     title = "In conflict with the present state"
+
+
+class GoneError(KuvertError):
+    """It was here and was removed on purpose: by retention, or with the person it was about."""
+
+    status_code = 410
+    slug = "gone"
+    title = "Removed by retention"
 
 
 class ChangedError(ConflictError):

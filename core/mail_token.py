@@ -54,6 +54,11 @@ def find(secret_key: str, texts: Iterable[str]) -> list[UUID]:
     return list(dict.fromkeys(key for key in found if key is not None))
 
 
+def is_in(texts: Iterable[str]) -> bool:
+    """Tell whether anything looks like a token, whosever it is."""
+    return any(_TOKEN.search(text) for text in texts)
+
+
 def envelope_sender(secret_key: str, dispatch_key: UUID, address: str) -> str:
     """Return the address that bounces of a delivery come to: `billing+TOKEN@example.org`.
 

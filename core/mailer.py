@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from email.header import Header
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import EmailPolicy
+from email.policy import EmailPolicy, default
 from email.utils import make_msgid, parseaddr
 
 from core import smtp
@@ -17,6 +17,7 @@ from core.smtp import Answer, Mailbox, Server
 _UNQUOTED = re.compile(r'^"|"$|\\(.)')
 """What quoting puts around a local part (RFC 5321 §4.1.2); headers are quoted anew."""
 _LINE_LENGTH = 76  # RFC 2047 §2
+_IN_ASCII = default.clone(cte_type="7bit")
 _BREAKS = re.compile(r"[\r\n\0]")
 
 
@@ -49,6 +50,14 @@ def send(message: EmailMessage, to: Sequence[str], settings: Settings) -> Answer
     sender = parseaddr(settings.mail_from)
     _complete(message, sender, to)
     return smtp.send(Server.of(settings.smtp_url), as_bytes(message), sender[1], to)
+
+
+def begun() -> EmailMessage:
+    """Return an empty message whose parts are in ASCII from the beginning.
+
+    Those with other bytes in them would be copied and encoded when they are written.
+    """
+    return EmailMessage(policy=_IN_ASCII)
 
 
 def as_bytes(message: EmailMessage) -> bytes:

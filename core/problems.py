@@ -33,6 +33,7 @@ _OURS = {
         errors.ForbiddenError,
         errors.NotFoundError,
         errors.ConflictError,
+        errors.GoneError,
         errors.TooLargeError,
         errors.MediaTypeError,
         errors.InputError,

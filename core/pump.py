@@ -17,12 +17,13 @@ from uuid import UUID
 from celery import Celery
 from sqlalchemy import Connection, Table, and_, update
 
-from core import leases, pauses, stopping
+from core import leases, metrics, pauses, stopping
+from core.broker import BROKER_ERRORS
 from core.clock import utcnow
 from core.db import database, insist, reading, unit_of_work
 from core.errors import UnavailableError
 from core.ids import new_id
-from core.queues import BROKER_ERRORS, QUEUE_OF, TaskName
+from core.queues import QUEUE_OF, TaskName
 from core.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -226,8 +227,11 @@ def open_message(
     table, now = pump.table, utcnow()
     where = and_(table.c.id == message.ids[0], table.c.due_at <= now)
     values = {"lease_token": message.token, "due_at": now + lease}
-    is_mine = database().claim(connection, table, where=where, values=values)
-    return message if is_mine else None
+    if database().claim(connection, table, where=where, values=values):
+        return message
+    logger.info("a message without work", extra={"task": str(pump.work), "id": token_or_id})
+    metrics.message_without_work(str(pump.work))
+    return None
 
 
 def _waiting(celery: Celery, queue: str) -> int:

@@ -2,9 +2,9 @@
 
 import os
 import secrets
-from contextlib import suppress
 from pathlib import Path
 
+from core import owners
 from core.errors import KuvertError
 
 FILE_NAME = "secret_key"
@@ -29,7 +29,7 @@ def read_or_make(home: Path) -> str:
         where = error.filename or path
         raise KuvertError(
             f"KUVERT_HOME: cannot keep the secret key in {where}: {error.strerror}"
-            f"{_owner_hint(path)}"
+            f"{owners.hint(path, path.parent)}"
         ) from error
     except UnicodeDecodeError:
         key = ""
@@ -60,11 +60,3 @@ def _write(path: Path, text: str) -> None:
         file.write(f"{text}\n")
         file.flush()
         os.fsync(file.fileno())
-
-
-def _owner_hint(path: Path) -> str:
-    """Say whose the file or its folder is, which explains most refusals; nothing if unknown."""
-    for place in (path, path.parent):
-        with suppress(OSError, KeyError, NotImplementedError):
-            return f" ({place} belongs to {place.owner()})"
-    return ""

@@ -8,8 +8,8 @@ from celery import Celery
 from sqlalchemy.exc import SQLAlchemyError
 
 from core import notify
+from core.broker import BROKER_ERRORS
 from core.database import Database
-from core.queues import BROKER_ERRORS
 
 EVERY_SECONDS = 30.0
 CONNECT_SECONDS = 2

@@ -13,10 +13,10 @@ from amqp.exceptions import AccessRefused, PreconditionFailed
 from celery import Celery
 from kombu import Connection, Queue
 
+from core.broker import BROKER_ERRORS, DEAD_QUEUE
 from core.depths import depths
 from core.doctor.findings import Finding, Patient, fail, ok, skipped, warn
 from core.errors import UnavailableError
-from core.queues import BROKER_ERRORS, DEAD_QUEUE
 from core.setting_values import LOOPBACK
 from core.settings import Settings
 

@@ -23,7 +23,7 @@ def settings(patient: Patient) -> Iterator[Finding]:
     """Repeat what the start has warned of."""
     for line in patient.settings.warnings:
         name, _, means = line.partition(": ")
-        yield warn(means, "see docs/operators.md, Settings", about=name)
+        yield warn(means, "see docs/configuration.md", about=name)
     if not patient.settings.warnings:
         yield ok(f"environment {patient.settings.environment}")
 

@@ -27,7 +27,7 @@ def database(_: Patient) -> Iterator[Finding]:
         where = ours.url.render_as_string(hide_password=True)
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         yield fail(
-            f"{where} cannot be used: {reason}; every request is answered 503",
+            f"{where} cannot be used: {reason}{ours.hint()}; every request is answered 503",
             "start the database, or mend KUVERT_DATABASE_URL; nothing of Kuvert needs a restart",
         )
         return

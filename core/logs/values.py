@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
+from functools import lru_cache
 
 from core.clock import rfc3339
 from core.log_context import bound
@@ -33,12 +34,12 @@ _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {
 def fields(record: logging.LogRecord) -> dict[str, object]:
     """Return what was bound and given with the record, by name."""
     given = {key: value for key, value in vars(record).items() if key not in _STANDARD}
-    return {clean(key): plain(value, key) for key, value in {**bound(), **given}.items()}
+    return {_clean_name(key): plain(value, key) for key, value in {**bound(), **given}.items()}
 
 
 def name(record: logging.LogRecord) -> str:
     """Return the name of the logger."""
-    return clean(_text(record.name))
+    return _clean_name(_text(record.name))
 
 
 def message(record: logging.LogRecord) -> str:
@@ -66,6 +67,10 @@ def traces(formatter: logging.Formatter, record: logging.LogRecord) -> dict[str,
 def clean(text: str) -> str:
     """Return `text` on one line, cut, without secrets."""
     return visible(redact(text if len(text) <= LONGEST else _cut(text)))
+
+
+_clean_name = lru_cache(maxsize=1000)(clean)
+"""The same for what comes again and again: names of fields and loggers."""
 
 
 def plain(value: object, key: str = "", depth: int = 0) -> object:

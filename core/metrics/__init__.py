@@ -80,6 +80,11 @@ def lines_dropped(count: int) -> None:
     _tell(lambda meters: meters.dropped.inc(count))
 
 
+def message_without_work(task: str) -> None:
+    """Note a message that names a row which is not there, or not due."""
+    _tell(lambda meters: meters.without_work.labels(task).inc())
+
+
 def _tell(note: "Callable[[Meters], None]") -> None:
     """Write something down; that it cannot be written is no reason for anything else to fail."""
     here = _here

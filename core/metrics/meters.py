@@ -49,6 +49,12 @@ class Meters:
             registry=None,
             buckets=CALL_SECONDS,
         )
+        self.without_work = Counter(
+            "kuvert_messages_without_work",
+            "Messages that named a row which is not there, or not due.",
+            ("task",),
+            registry=None,
+        )
         self.dropped = Counter(
             "kuvert_log_lines_dropped",
             "Log lines that Logstash will not get.",

@@ -9,8 +9,8 @@ from uuid import UUID
 from amqp.exceptions import ChannelError
 from kombu import Message, Producer
 
+from core.broker import BROKER_ERRORS
 from core.celery_app import KuvertCelery
-from core.queues import BROKER_ERRORS
 from core.schedules.ledger import Order
 from core.schedules.running import HEADER
 from core.waiting import Waiting

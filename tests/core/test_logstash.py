@@ -103,6 +103,7 @@ def test_what_is_logged_while_nobody_listens_arrives_later(
 def test_nobody_there_is_one_warning_a_minute(
     start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """G11."""
     shipper = start(free_port())
 
     for _ in range(20):
@@ -133,6 +134,7 @@ def test_a_warning_says_where_why_and_how_much(
 def test_a_name_without_address_is_a_warning(
     start: Start, caplog: pytest.LogCaptureFixture, host: str
 ) -> None:
+    """G11."""
     start(5000, host)
 
     logger.info("x")

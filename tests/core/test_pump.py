@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -13,14 +14,16 @@ from flask import Flask
 from kombu.exceptions import OperationalError
 from sqlalchemy import Connection, select
 
-from core import leases, pump
+from core import leases, metrics, pump
+from core.broker import queues
 from core.clock import utcnow
 from core.db import reading, unit_of_work
 from core.ids import new_id
 from core.leases import LEASES
+from core.metrics import store
 from core.models import Lease
 from core.pump import Group, Limits, Pump
-from core.queues import QUEUE_OF, TaskName, queues
+from core.queues import QUEUE_OF, TaskName
 from invoices.models import Delivery
 from invoices.services import claims
 from tests.support import desk
@@ -122,6 +125,7 @@ def test_nothing_due_is_nothing_sent(app: Flask, celery: MemoryCelery) -> None:
 def test_a_message_holds_a_batch(
     source: SourceWithKey, celery: MemoryCelery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Q09: ids travel, and a hundred at most."""
     monkeypatch.setattr(pump, "BATCH", 10)
     ids = invoices(source, 23)
 
@@ -181,6 +185,7 @@ def test_it_ends_within_its_time(
 
 @pytest.mark.every_database
 def test_a_second_run_ends_at_once_and_says_since_when(app: Flask, celery: MemoryCelery) -> None:
+    """Q11."""
     with unit_of_work() as connection:
         leases.take(connection, str(TaskName.GET_ACTIVE_INVOICES), pump.RUN_LEASE)
 
@@ -297,9 +302,23 @@ def test_a_bare_id_claims_for_itself_once(source: SourceWithKey) -> None:
     assert opened(delivery_id) is None
 
 
-def test_a_bare_id_of_nothing_is_nothing(app: Flask) -> None:
-    """Q05."""
-    assert opened(new_id()) is None
+def test_a_bare_id_of_nothing_is_nothing(
+    app: Flask, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Q05: dropped with a line, and counted."""
+    caplog.set_level("INFO", "core.pump")
+    absent = new_id()
+    metrics.begin(tmp_path)
+    try:
+        assert opened(absent) is None
+    finally:
+        metrics.end()
+
+    [record] = [one for one in caplog.records if one.message == "a message without work"]
+    assert record.__dict__["id"] == str(absent)
+    samples = [one for found in store.read(tmp_path / metrics.FOLDER) for one in found.samples]
+    counted = {(one.name, one.labels.get("task"), one.value) for one in samples}
+    assert ("kuvert_messages_without_work_total", "tasks.sendInvoice", 1.0) in counted
 
 
 def test_only_what_carries_the_token_is_put_back(source: SourceWithKey) -> None:

@@ -77,6 +77,7 @@ def test_a_given_key_makes_no_file(tmp_path: Path) -> None:
 
 
 def test_a_server_database_needs_a_key(tmp_path: Path) -> None:
+    """G03."""
     line = problem(tmp_path, DATABASE_URL=POSTGRESQL)
 
     assert line.startswith("KUVERT_SECRET_KEY: needed with this database; set the result of")
@@ -84,6 +85,7 @@ def test_a_server_database_needs_a_key(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", ["dev", "8letters", "fifteen letters", ""])
 def test_a_short_key_is_refused_everywhere(tmp_path: Path, key: str) -> None:
+    """G03."""
     line = problem(tmp_path, SECRET_KEY=key)
 
     assert f"KUVERT_SECRET_KEY: {len(key)} characters are too few" in line

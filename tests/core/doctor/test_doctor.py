@@ -13,19 +13,18 @@ from sqlalchemy import update
 
 from core import heartbeats
 from core.app import create_app
+from core.broker import declare_all
 from core.clock import utcnow
 from core.db import database_time, unit_of_work
 from core.doctor import broker, examining, storage
 from core.doctor.findings import Finding, Patient, State
-from core.queues import QUEUE_OF, declare_all
+from core.queues import QUEUE_OF
 from core.schedules.models import Schedule
 from core.settings import Settings
 from invoices.models import Provider
 from tests.support.brokers import virtual_host
 from tests.support.console import Console
 from tests.support.environment import make_settings
-
-pytestmark = pytest.mark.usefixtures("keep_celery")
 
 SECRET = "hunter2-hunter2-hunter2"
 
@@ -126,6 +125,13 @@ def test_a_check_that_breaks_leaves_the_others(app: Flask, monkeypatch: pytest.M
 # The broker
 
 
+@pytest.fixture
+def no_erlang(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody asks `rabbitmqctl`, which takes a second each time and has a test of its own."""
+    monkeypatch.setattr(broker, "_ask_rabbitmq", lambda: None)
+
+
+@pytest.mark.usefixtures("no_erlang")
 def test_queues_as_they_should_be(tmp_path: Path) -> None:
     with virtual_host() as url:
         app = create_app(make_settings(tmp_path, BROKER_URL=url))
@@ -141,6 +147,7 @@ def test_queues_as_they_should_be(tmp_path: Path) -> None:
     assert after["broker"][0].means.startswith("RabbitMQ 3.")
 
 
+@pytest.mark.usefixtures("no_erlang")
 def test_a_queue_with_other_arguments_is_named_with_the_cure(tmp_path: Path) -> None:
     """G07."""
     with virtual_host() as url:
@@ -156,6 +163,7 @@ def test_a_queue_with_other_arguments_is_named_with_the_cure(tmp_path: Path) -> 
     assert f"rabbitmqctl delete_queue -p {url.rpartition('/')[2]} getinvoice" in wrong.remedy
 
 
+@pytest.mark.usefixtures("no_erlang")
 def test_looking_makes_no_queue(tmp_path: Path) -> None:
     with virtual_host() as url:
         app = create_app(make_settings(tmp_path, BROKER_URL=url))
@@ -166,6 +174,7 @@ def test_looking_makes_no_queue(tmp_path: Path) -> None:
     assert all(name in again[0].means for name in QUEUE_OF.values())
 
 
+@pytest.mark.usefixtures("no_erlang")
 def test_messages_that_were_set_aside_are_said(tmp_path: Path) -> None:
     with virtual_host() as url:
         app = create_app(make_settings(tmp_path, BROKER_URL=url))

@@ -11,12 +11,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from core import metrics
 from core.app import create_app
-from core.queues import declare_all
+from core.broker import declare_all
 from tests.support.brokers import virtual_host
 from tests.support.console import Console
 from tests.support.environment import make_settings
-
-pytestmark = pytest.mark.usefixtures("keep_celery")
 
 TOKEN = "a-token-for-prometheus-0123"
 

@@ -120,6 +120,7 @@ def test_s12_after_a_gentle_stop_the_other_beat_takes_over_at_once(
 def test_the_follower_says_who_leads_and_says_it_once(
     app: Flask, beat: Beat, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """L09: the second beat stands by, so that it may take over."""
     beat.turn()
     other = Beat(app, clock)
     caplog.set_level("INFO", "core.schedules")

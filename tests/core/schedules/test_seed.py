@@ -14,6 +14,7 @@ SEED = {
     "get-due-callbacks": ("tasks.getDueCallbacks", 60),
     "get-due-statuses": ("tasks.getDueStatuses", 60),
     "get-failed-callbacks-emails": ("tasks.checkEmailInbox", 900),
+    "purge-expired": ("tasks.purgeExpired", "30 1-4 * * *"),
     "get-total-invoices": ("tasks.getTotalInvoices", "0 23 * * 1"),
 }
 
