@@ -2,7 +2,8 @@
 
 A zip ends with its directory, so one that was cut off is no zip any more. Beside the zip's own
 checks, the manifest has the SHA-256 of each table's file, and a sum over its rows that does not
-depend on their order (core.backups.rows), which the restored tables are compared with.
+depend on their order (core.backups.rows), which the restored tables are compared with. The zip's
+comment is a seal over the whole file (core.backups.seal).
 """
 
 import json
@@ -16,10 +17,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from core.backups.rows import Kinds, Tally, line, values
+from core.backups.seal import BLANK, Sealing, is_whole
 from core.errors import KuvertError
 
 FORMAT = "kuvert-backup"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+WITHOUT_SEAL = 1
+"""The format before, of files that have no seal."""
 MANIFEST = "manifest.json"
 LEVEL = 1
 """How hard the zip packs: documents are text or packed already, and time counts."""
@@ -51,6 +55,7 @@ class Manifest:
     """What a backup holds. `taken_at` is RFC 3339.
 
     `damaged`: documents whose bytes did not fit their SHA-256 already when it was taken.
+    `is_sealed`: whether the file ends with a seal.
     """
 
     revision: str
@@ -59,6 +64,7 @@ class Manifest:
     taken_at: str
     tables: Sequence[Entry]
     damaged: Sequence[str]
+    is_sealed: bool = True
 
     @property
     def rows(self) -> int:
@@ -89,9 +95,11 @@ class Writer:
     """Writes a backup into an open file."""
 
     def __init__(self, file: IO[bytes]) -> None:
+        self._file = Sealing(file)
         self._zip = zipfile.ZipFile(
-            file, "w", zipfile.ZIP_DEFLATED, allowZip64=True, compresslevel=LEVEL
+            self._file, "w", zipfile.ZIP_DEFLATED, allowZip64=True, compresslevel=LEVEL
         )
+        self._zip.comment = BLANK
         self._entries: list[Entry] = []
         self._documents = Documents([])
 
@@ -149,8 +157,10 @@ class Writer:
             damaged=self._documents.damaged,
         )
         head = {"format": FORMAT, "format_version": FORMAT_VERSION}
-        self._zip.writestr(MANIFEST, json.dumps(head | asdict(manifest), indent=1))
+        told = {name: value for name, value in asdict(manifest).items() if name != "is_sealed"}
+        self._zip.writestr(MANIFEST, json.dumps(head | told, indent=1))
         self._zip.close()
+        self._file.seal()
         return manifest
 
 
@@ -206,6 +216,13 @@ class Reader:
         new = sorted(set(documents.damaged) - set(self.manifest.damaged))
         if new:
             raise BackupError(f"{self.path} is damaged: documents that do not fit: {new[:5]}")
+        self._look_at_the_seal()
+
+    def _look_at_the_seal(self) -> None:
+        """Refuse a file of which some byte is another; what was wrong in tables is said before."""
+        with self._telling():
+            if self.manifest.is_sealed and not is_whole(self.path):
+                raise BackupError(f"{self.path} is damaged: its bytes do not fit its seal")
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
@@ -216,7 +233,8 @@ class Reader:
             raise
         except OSError as error:
             raise BackupError(f"cannot read {self.path}: {error.strerror or error}") from error
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+            # RuntimeError: a header that says encrypted, or packed in a way that nobody knows.
             raise BackupError(
                 f"{self.path} is cut off, damaged, or no backup of Kuvert ({error})"
             ) from error
@@ -232,7 +250,8 @@ def _manifest(text: bytes) -> Manifest:
     found = json.loads(text)
     if found.pop("format", None) != FORMAT:
         raise BackupError("the file is no backup of Kuvert")
-    if found.pop("format_version", None) != FORMAT_VERSION:
+    form = found.pop("format_version", None)
+    if form not in (WITHOUT_SEAL, FORMAT_VERSION):
         raise BackupError("the backup has a format that this version cannot read; use a newer one")
     tables = [Entry(**entry) for entry in found.pop("tables")]
-    return Manifest(tables=tables, **found)
+    return Manifest(tables=tables, is_sealed=form != WITHOUT_SEAL, **found)

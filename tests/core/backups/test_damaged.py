@@ -1,6 +1,7 @@
 """Backups that cannot be used: the database stays as it was (L11)."""
 
 import json
+import random
 import re
 import zipfile
 from hashlib import sha256
@@ -58,12 +59,48 @@ def test_one_that_was_cut_off_is_refused(share: float, backup_file: Path, tmp_pa
 
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7, 0.9])
 def test_a_changed_byte_is_found(share: float, backup_file: Path, tmp_path: Path) -> None:
-    data = bytearray(backup_file.read_bytes())
-    data[int(len(data) * share)] ^= 0x20
-    bad = tmp_path / "bad.zip"
-    bad.write_bytes(data)
+    data = backup_file.read_bytes()
 
-    assert str(bad) in refused(bad)
+    assert is_found(int(len(data) * share), data, tmp_path)
+
+
+def test_a_changed_byte_is_found_where_nothing_reads_it(backup_file: Path, tmp_path: Path) -> None:
+    """The time in a header, the attributes in the directory, and the seal itself."""
+    data = backup_file.read_bytes()
+    deaf = [data.index(b"PK\x03\x04") + 10, data.rindex(b"PK\x01\x02") + 38]
+
+    assert [place for place in [*deaf, len(data) - 1] if not is_found(place, data, tmp_path)] == []
+
+
+@pytest.mark.storm
+def test_each_byte_counts(backup_file: Path, tmp_path: Path) -> None:
+    data = backup_file.read_bytes()
+    headers = data.index(b"PK\x01\x02")
+    any_place = random.Random(7)
+    places = any_place.sample(range(headers), 250)
+    places += any_place.sample(range(headers, len(data)), 250)
+
+    flips = [(place, 1 << any_place.randrange(8)) for place in places]
+    assert [one for one in flips if not is_found(one[0], data, tmp_path, one[1])] == []
+
+
+def is_found(place: int, data: bytes, folder: Path, flip: int = 0x20) -> bool:
+    """Whether a backup is refused by its name when one byte in it is another."""
+    bad = folder / "bad.zip"
+    bad.write_bytes(data[:place] + bytes([data[place] ^ flip]) + data[place + 1 :])
+    return str(bad) in refused(bad)
+
+
+def test_one_of_the_format_before_has_no_seal_and_is_taken(
+    backup_file: Path, tmp_path: Path
+) -> None:
+    before = manifest_with(backup_file, format_version=1)
+
+    look_at(changed(backup_file, tmp_path / "before.zip", manifest=before))
+
+
+def test_a_file_whose_seal_is_gone_is_refused(backup_file: Path, tmp_path: Path) -> None:
+    assert "do not fit its seal" in refused(changed(backup_file, tmp_path / "bad.zip"))
 
 
 def test_a_row_less_is_found(backup_file: Path, tmp_path: Path) -> None:
