@@ -69,14 +69,19 @@ def recipients_of(opened: Opened, raw: bytes, action: Action) -> list[Recipient]
         reports.failure(address, action, None, _said(address, found, lines))
         for address in found[: reports.MOST_RECIPIENTS]
     ]
-    return [_in_doubt(one, opened.notice) for one in failures]
+    return [_weighed(one, opened) for one in failures]
 
 
-def _in_doubt(one: Recipient, notice: str) -> Recipient:
-    """Return a failure as soft whose "unknown user" may be about the mail."""
-    is_unknown = one.reason == Reason.UNKNOWN_USER and one.verdict is Firmness.HARD
-    if is_unknown and reasons.is_of_unknown_step(one.status, notice):
-        return replace(one, reason=str(Reason.NOT_WANTED), verdict=Firmness.SOFT)
+def _weighed(one: Recipient, opened: Opened) -> Recipient:
+    """Return a failure as soft whose "unknown user" may be about the mail, or that nobody told.
+
+    A report must say what became of each recipient (RFC 3464 §2.3): one that says it of nobody is
+    broken, and no word for a mail having failed for good.
+    """
+    if opened.reports and one.reason == Reason.PERMANENT:
+        return replace(one, reason=str(Reason.UNTOLD), verdict=Firmness.SOFT)
+    if reasons.is_of_unknown_step(one.status, opened.notice):
+        return reports.in_doubt(one)
     return one
 
 
@@ -155,11 +160,11 @@ def _returned_to(opened: Opened) -> list[str]:
 def _said(address: str, addresses: Sequence[str], lines: Sequence[str]) -> str:
     """Return what is said about one address; all that is said where that alone says nothing."""
     near = " ".join(_near(address, addresses, lines))
-    if reasons.reason_of(None, near) is not Reason.PERMANENT:
+    if reasons.reason_of(None, near) not in reasons.NOT_STATED:
         return near
     replies = " ".join(line for line in lines if re.match(r"[\s<>]*[45]\d\d[ -]", line))
     for said in (replies, " ".join(lines)):
-        if reasons.reason_of(None, said) is not Reason.PERMANENT:
+        if reasons.reason_of(None, said) not in reasons.NOT_STATED:
             return f"{near} {said}".strip()
     return near
 

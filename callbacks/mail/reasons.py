@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 
 from callbacks.mail import words
+from callbacks.mail.addresses import ADDRESS
 from callbacks.mail.verdict import Firmness
 
 
@@ -31,6 +32,8 @@ class Reason(StrEnum):
     SYSTEM = "an error on the other side"
     PERMANENT = "refused for good, no reason is stated"
     TEMPORARY = "delayed, no reason is stated"
+    UNCLEAR = "refused in words that Kuvert does not know"
+    UNTOLD = "its report says of nobody what happened"
 
 
 HARD = frozenset(
@@ -42,6 +45,9 @@ HARD = frozenset(
         Reason.PERMANENT,
     }
 )
+
+NOT_STATED = frozenset({Reason.PERMANENT, Reason.UNCLEAR})
+"""What a failure is of which nothing is known but that it is one."""
 
 _PATTERNS = tuple((Reason[name], pattern) for name, pattern in words.reasons())
 
@@ -74,14 +80,25 @@ _BY_SUBJECT = {
 
 _STATUS = re.compile(r"(?<![\d.#])#?([245])[.](\d{1,3})[.](\d{1,3})(?![\d.])")
 _REPLY = re.compile(r"(?<![\d.])([45]\d\d)(?=[ -](?!\d+ (?:second|day|hour)))")
+_ANSWER = re.compile(r"^\s{0,8}[\w-]{1,20};|(?<![\d.])[45]\d\d[ -]")
+_NAMES = re.compile(rf"{ADDRESS}|(?:[\w-]{{1,63}}\.){{1,8}}[a-z]{{2,24}}\b", re.IGNORECASE)
+_WORDS = re.compile(r"[^\W\d_]{4,40}")
+_EMPTY_WORDS = frozenset(
+    ["delivery", "error", "failed", "failure", "mail", "message", "permanent", "undeliverable"]
+)
+_LONGEST_ANSWER = 300
 _AFTER_DATA = words.phrases("after_the_text")
 _BEFORE_RCPT = words.phrases("before_the_recipient")
 # Where commands are sent in one go, the answer to RCPT stands behind DATA.
 _PIPELINED = words.phrases("in_one_go")
-_RCPT = re.compile(r"\brcpt\b|\blike (?:the |our )?recipient", re.IGNORECASE)
+# "Need RCPT" is the answer to a DATA that came too early.
+_RCPT = re.compile(r"(?<!need )\brcpt\b|\blike (?:the |our )?recipient", re.IGNORECASE)
 _ABOUT_AN_ADDRESS = frozenset({None, Reason.UNKNOWN_USER, Reason.UNKNOWN_HOST})
 _VAGUE = frozenset({None, Reason.SYSTEM, Reason.NETWORK, Reason.EXPIRED})
 _NAMELESS = re.compile(r"\b5\d\d ?:\s*user unknown", re.IGNORECASE)
+_BARE = re.compile(r"\b5\d\d[ :-]{0,3}(?:user unknown|unknown user)\b(?!.{0,40}@)", re.IGNORECASE)
+_NOT_ABOUT_A_NAME = (".2.", ".7.")
+"""The mailbox exists, but …; a policy refused the mail (RFC 3463 §3.3, §3.8)."""
 
 
 def statuses(text: str) -> Iterator[str]:
@@ -106,8 +123,20 @@ def reason_of(status: str | None, said: str, around: str = "") -> Reason:
     if found is Reason.UNKNOWN_USER and _is_about_the_mail(status or "", f"{said} {around}"):
         return Reason.NOT_WANTED
     if found in _VAGUE and status:
-        return _by_status(status) or found or Reason.PERMANENT
-    return found or Reason.PERMANENT
+        return _by_status(status) or found or _of_other_words(said)
+    return found or _of_other_words(said)
+
+
+def _of_other_words(said: str) -> Reason:
+    """Return what a failure is whose words are in no list.
+
+    Somebody who gives a reason may mean us as well as the address. Where a server says no more than
+    that it is so, it is believed.
+    """
+    match = _ANSWER.search(said)
+    rest = _NAMES.sub(" ", said[match.end() : match.end() + _LONGEST_ANSWER]) if match else ""
+    own = {word.lower() for word in _WORDS.findall(rest)} - _EMPTY_WORDS
+    return Reason.UNCLEAR if own else Reason.PERMANENT
 
 
 def _is_about_the_mail(status: str, said: str) -> bool:
@@ -131,6 +160,18 @@ def is_of_unknown_step(recipient_status: str | None, notice: str) -> bool:
     server is quoted nobody speaks of a session.
     """
     if recipient_status is None or recipient_status[1:4] == ".1.":
+        return False
+    return _RCPT.search(notice) is None
+
+
+def is_contradicted(status: str | None, said: str, notice: str) -> bool:
+    """Tell whether a report's "unknown user" need not be about the address.
+
+    So it is where its status says something else, or where those two words are all that the server
+    said; unless the notice for people tells that it answered RCPT.
+    """
+    is_other = (status or "")[1:4] in _NOT_ABOUT_A_NAME
+    if (status or "")[1:4] == ".1." or not (is_other or _BARE.search(said)):
         return False
     return _RCPT.search(notice) is None
 

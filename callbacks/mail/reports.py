@@ -74,7 +74,15 @@ def _recipient(block: Fields, notice: str) -> Recipient | None:
     words, around = diagnostic, " ".join(_lines_about(address, notice))
     if not _says_anything(words):
         words = f"{words} {around}"
-    return failure(address, action, stated[0] if stated else None, words, around)
+    found = failure(address, action, stated[0] if stated else None, words, around)
+    return in_doubt(found) if reasons.is_contradicted(found.status, words, notice) else found
+
+
+def in_doubt(one: Recipient) -> Recipient:
+    """Return a failure as one of the mail, where its "unknown user" may mean that."""
+    if one.reason != Reason.UNKNOWN_USER or one.verdict is not Firmness.HARD:
+        return one
+    return replace(one, reason=str(Reason.NOT_WANTED), verdict=Firmness.SOFT)
 
 
 def failure(
@@ -85,7 +93,7 @@ def failure(
     reason = reasons.reason_of(status, words, around)
     firmness = reasons.firmness_of(reason, status)
     if action is Action.DELAYED:
-        reason = Reason.TEMPORARY if reason is Reason.PERMANENT else reason
+        reason = Reason.TEMPORARY if reason in reasons.NOT_STATED else reason
         firmness = Firmness.SOFT
     return Recipient(
         address=address,

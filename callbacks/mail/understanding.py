@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from callbacks.mail import fields, notices, odd_forms, reports, words
+from callbacks.mail import fields, lists, notices, odd_forms, reports, words
 from callbacks.mail.addresses import all_addresses, first_address
 from callbacks.mail.opening import Opened, TooMuchError, open_mail
 from callbacks.mail.verdict import Action, Firmness, Kind, Recipient, Understood
@@ -129,6 +129,14 @@ def _more_signs(opened: Opened) -> Iterator[str]:
         yield "it returns a mail"
 
 
+def _list_answer(opened: Opened, _: bytes) -> Understood | None:
+    """Answers of mailing list programs to a mail that they did not pass on."""
+    found = lists.answer_of(opened)
+    if found is None:
+        return None
+    return _said(opened, _kind_of([found]), [found], "a mailing list did not pass the mail on")
+
+
 def _auto_reply(opened: Opened, _: bytes) -> Understood | None:
     """Replies that nobody wrote (RFC 3834)."""
     submitted = opened.header("auto-submitted").lower()
@@ -152,6 +160,7 @@ _LOOKS: tuple[Callable[[Opened, bytes], Understood | None], ...] = (
     _report,
     _json_notice,
     _odd_bounce,
+    _list_answer,
     _auto_reply,
 )
 
