@@ -1,12 +1,11 @@
 """What several tests of core share."""
 
-import socket
-
 import pytest
 
 from core import audit
 from core.database.base import WATCHED
 from invoices.models import ApiKey, Source
+from tests.support.ports import free_port
 
 
 @pytest.fixture
@@ -20,6 +19,4 @@ def unaudited(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def closed_port() -> int:
     """A port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
+    return free_port()

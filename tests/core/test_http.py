@@ -6,7 +6,8 @@ import pytest
 
 from core.http import Call, HttpClient
 from tests.core.http_calls import a_call, answer_of
-from tests.core.wire import Wire, free_port, serving
+from tests.core.wire import Wire, serving
+from tests.support.ports import free_port
 
 
 @pytest.fixture

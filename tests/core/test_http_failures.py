@@ -8,7 +8,8 @@ import pytest
 
 from core.http import Answer, Call, Failure, HttpClient
 from tests.core.http_calls import a_call, answer_of, failure_of, send_one
-from tests.core.wire import Behaviour, Wire, free_port, make_certificate, serving
+from tests.core.wire import Behaviour, Wire, make_certificate, serving
+from tests.support.ports import free_port
 
 NOT_SENT = False
 PERHAPS_SENT = True

@@ -129,13 +129,6 @@ def serving(behave: Behaviour, *, tls: ssl.SSLContext | None = None) -> Iterator
         server.stop()
 
 
-def free_port() -> int:
-    """Return a port on which nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
-
-
 def make_certificate(path: Path, name: str, *, days: int = 1) -> ssl.SSLContext:
     """Write a self-signed certificate for `name` to `path`; return a server's context with it.
 

@@ -18,7 +18,8 @@ from tests.support.data import ROOT, missing
 from tests.support.factories import invoice_json
 from tests.support.mail_server import mail_server
 from tests.support.nspawn import Machine, booted
-from tests.support.processes import free_port, wait_until
+from tests.support.ports import free_port
+from tests.support.processes import wait_until
 
 pytestmark = [pytest.mark.storm, pytest.mark.processes]
 

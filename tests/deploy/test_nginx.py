@@ -25,7 +25,8 @@ from tests.support.calls import Reply
 from tests.support.data import ROOT, missing
 from tests.support.databases import new_database
 from tests.support.factories import invoice_json
-from tests.support.processes import free_port, wait_until
+from tests.support.ports import free_port
+from tests.support.processes import wait_until
 from tests.support.staff import TOKEN
 
 pytestmark = pytest.mark.processes

@@ -11,7 +11,8 @@ import pytest
 
 from tests.end_to_end.desk import Desk, desk
 from tests.support.lines import Receiver
-from tests.support.processes import free_port, wait_until
+from tests.support.ports import free_port
+from tests.support.processes import wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.storm]
 

@@ -20,7 +20,8 @@ from invoices.models import Attempt, Delivery
 from tests.end_to_end.chaos import Chaos
 from tests.end_to_end.desk import Background, Desk, desk, unique
 from tests.support.data import ROOT
-from tests.support.processes import free_port, wait_until
+from tests.support.ports import free_port
+from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.processes
 

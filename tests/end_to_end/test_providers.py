@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from invoices.models import Provider as ProviderRow
 from tests.end_to_end.desk import Desk, unique
-from tests.support.processes import free_port
+from tests.support.ports import free_port
 from tests.support.provider import Provider
 
 pytestmark = pytest.mark.processes

@@ -15,7 +15,8 @@ from kombu import Connection
 
 from tests.end_to_end.desk import Desk, desk, unique
 from tests.support.factories import invoice_json
-from tests.support.processes import CELERY, MANAGE, Child, free_port
+from tests.support.ports import free_port
+from tests.support.processes import CELERY, MANAGE, Child
 from tests.support.provider import Provider
 
 pytestmark = pytest.mark.processes

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.data import missing
-from tests.support.processes import free_port
+from tests.support.ports import free_port
 
 BINARIES = "/usr/lib/postgresql/*/bin"
 SETTINGS = """

@@ -26,7 +26,7 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from tests.support.processes import free_port
+from tests.support.ports import free_port
 
 Options = dict[str, Any]
 USER, PASSWORD = "kuvert@example.org", "s3cret/wíth@signs"

@@ -21,7 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.support.data import missing
-from tests.support.processes import free_port, wait_until
+from tests.support.ports import free_port
+from tests.support.processes import wait_until
 
 PROGRAM = "/usr/sbin/dovecot"
 USER, PASSWORD = "bounces", "s3cret/with@signs"

@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from typing import Self
 from core.database import Database
 from tests.support.command import run
 from tests.support.data import ROOT
+from tests.support.ports import free_port
 
 MANAGE = (sys.executable, str(ROOT / "manage.py"))
 CELERY = (sys.executable, "-m", "celery", "-A", "core.worker:celery")
@@ -22,13 +22,6 @@ READY_SECONDS = 120
 LAST_LINES = 60
 
 Command = Sequence[str]
-
-
-def free_port() -> int:
-    """Return a port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until(is_true: Callable[[], object], seconds: float, what: str) -> None:

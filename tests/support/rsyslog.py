@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.data import missing
-from tests.support.processes import free_port, wait_until
+from tests.support.ports import free_port
+from tests.support.processes import wait_until
 
 PROGRAM = "/usr/sbin/rsyslogd"
 START_SECONDS = 20

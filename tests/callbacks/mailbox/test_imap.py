@@ -14,6 +14,7 @@ from callbacks.mailbox import imap
 from callbacks.mailbox.imap import ImapMailbox
 from callbacks.mailbox.protocol import Address, Folder, MailboxError
 from tests.support.mailbox import URL_PASSWORD, Client, Dovecot, dovecot, mail
+from tests.support.ports import free_port
 
 WITHOUT_MOVE = "protocol imap {\n  imap_capability = IMAP4rev1 UIDPLUS\n}"
 
@@ -167,11 +168,8 @@ def test_a_certificate_for_another_name_is_refused(server: Dovecot, user: str) -
 
 
 def test_nobody_there_is_said() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-
     with pytest.raises(MailboxError, match=r"u at 127.0.0.1, INBOX: Connection refused"):
-        opened(f"imap://u:hunter2@127.0.0.1:{port}/INBOX")
+        opened(f"imap://u:hunter2@127.0.0.1:{free_port()}/INBOX")
 
 
 def test_a_server_that_hangs_after_its_greeting_is_left() -> None:

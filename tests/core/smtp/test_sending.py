@@ -8,7 +8,7 @@ from core.errors import InputError
 from core.mail_server import Server
 from core.smtp import Answer, Stage, Verdict, pool, send, session
 from tests.support.mail_server import MailServer
-from tests.support.processes import free_port
+from tests.support.ports import free_port
 
 SENDER = "billing+token@seller.example"
 MAIL = b"Subject: Invoice 7\r\nFrom: billing@seller.example\r\n\r\nTo pay: 119.00\r\n"
