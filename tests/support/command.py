@@ -1,5 +1,6 @@
 """Running manage.py as people do."""
 
+import atexit
 import json
 import os
 import subprocess
@@ -61,9 +62,17 @@ def run(
 @cache
 def _spare() -> subprocess.Popen[str]:
     """Start what runs commands; it ends with this process, whose end of the pipe it reads."""
-    return subprocess.Popen(
+    spare = subprocess.Popen(
         SPARE, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
+    atexit.register(_end, spare)
+    return spare
+
+
+def _end(spare: subprocess.Popen[str]) -> None:
+    """Close its pipes and wait until it has gone."""
+    with spare:
+        pass
 
 
 def _ask(order: str) -> int:
