@@ -184,10 +184,10 @@ def test_a_silent_name_server_holds_up_no_other_call() -> None:
 
     def resolver(target: Target) -> tuple[str, ...]:
         if target.host == "slow.example":
-            released.wait(5)
+            released.wait(20)
         return ("127.0.0.1",)
 
-    client = HttpClient(allow_private=True, timeout_seconds=0.4, resolver=resolver)
+    client = HttpClient(allow_private=True, timeout_seconds=1.5, resolver=resolver)
 
     with serving(Wire.answer_all) as server:
         slow = a_call(f"http://slow.example:{server.port}/")
