@@ -60,8 +60,8 @@ def test_other_keys_do_not(key: str) -> None:
 )
 def test_long_text_from_outside_does_not_make_it_slow(piece: str) -> None:
     text = piece * (100_000 // len(piece))
-    started = time.monotonic()
+    started = time.thread_time()
 
     redact(text)
 
-    assert time.monotonic() - started < 2
+    assert time.thread_time() - started < 2

@@ -23,10 +23,10 @@ BOMB = (
 
 def refusal_of(body: bytes) -> Finding:
     """The one finding of a document that is refused, quickly."""
-    started = time.monotonic()
+    started = time.thread_time()
     found = findings(body)
 
-    assert time.monotonic() - started < 1
+    assert time.thread_time() - started < 1
     assert len(found) == 1, found
     assert found[0].is_xpath
     return found[0]
@@ -91,12 +91,12 @@ def test_a_document_type_after_the_root_is_not_well_formed() -> None:
 
 
 def test_a_bomb_does_not_go_off() -> None:
-    started = time.monotonic()
+    started = time.thread_time()
 
     finding = refusal_of(BOMB.encode())
 
     assert finding.message == DOCTYPE
-    assert time.monotonic() - started < 0.1
+    assert time.thread_time() - started < 0.1
 
 
 def test_no_file_is_read(tmp_path: Path) -> None:

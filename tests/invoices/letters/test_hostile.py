@@ -92,7 +92,7 @@ HOSTILE = {
 @pytest.mark.parametrize("part", ["text", "html"])
 def test_what_is_no_part_of_a_letter_is_refused_in_no_time(name: str, part: str) -> None:
     template = replace(Template("s", "t", "h"), **{part: HOSTILE[name]})
-    begun = time.monotonic()
+    begun = time.thread_time()
 
     with pytest.raises(InputError) as refused:
         check(template)
@@ -100,21 +100,21 @@ def test_what_is_no_part_of_a_letter_is_refused_in_no_time(name: str, part: str)
         write(template, SAMPLE)
 
     assert {finding.where for finding in refused.value.findings} == {f"/{part}"}
-    assert time.monotonic() - begun < 5
+    assert time.thread_time() - begun < 5
 
 
 def test_the_longest_template_takes_no_long_time() -> None:
     long = "n" * 300
     facts = replace(SAMPLE, buyer_name=long)
     one = "{{ buyer_name }}"
-    begun = time.monotonic()
+    begun = time.thread_time()
 
     with pytest.raises(InputError, match="more than 200,000 characters"):
         write(Template("s", one * (BODY_LENGTH // len(one))), facts)
     with pytest.raises(InputError, match="more than 200,000 characters"):
         write(Template("s", "{{ " + "~".join(["buyer_name"] * 1_800) + " }}"), facts)
 
-    assert time.monotonic() - begun < 10
+    assert time.thread_time() - begun < 10
 
 
 @pytest.mark.parametrize(
