@@ -7,7 +7,8 @@ import pytest
 
 from tests.support.command import Manage
 from tests.support.lines import Receiver
-from tests.support.processes import free_port, wait_until
+from tests.support.ports import free_port
+from tests.support.processes import wait_until
 
 
 def manage(home: Path, url: str | None) -> Manage:
@@ -19,7 +20,7 @@ def test_the_record_arrives_with_its_number(tmp_path: Path) -> None:
         done = manage(tmp_path, receiver.url)("logs", "test")
 
         assert done.returncode == 0, done.stderr
-        wait_until(lambda: "a test of the way to Logstash" in receiver.messages(), 5, "it comes")
+        wait_until(lambda: "a test of the way to Logstash" in receiver.messages(), 20, "it comes")
         [event] = [one for one in receiver.events() if "test_number" in one]
     assert event["test_number"] in done.stdout
     assert event["test_number"] in done.stderr

@@ -81,7 +81,8 @@ def test_a_database_that_hangs_does_not_hold_the_probe(tmp_path: Path, silent_po
 
     answer = client.get("/readyz")
 
-    assert monotonic() - began < 3.5
+    # It waits for 3 s; five are promised, and a busy machine may need some of them.
+    assert monotonic() - began < 5
     assert answer.status_code == 503
     # To open a connection takes no longer than the probe waits.
     detail = answer.get_json()["parts"]["database"]["detail"]
@@ -109,20 +110,20 @@ def test_a_queue_folder_that_is_gone_is_named(tmp_path: Path) -> None:
 
 def test_checks_run_at_once_and_those_that_hang_are_left() -> None:
     barrier = threading.Barrier(2)
-    forever = threading.Event()
-    began = monotonic()
+    forever, is_left = threading.Event(), threading.Event()
 
     def meet() -> None:
-        barrier.wait(timeout=5)
+        barrier.wait(timeout=20)
 
     def hang() -> None:
-        forever.wait(5)
+        forever.wait(20)
+        is_left.set()
 
-    states = health.run({"one": meet, "two": meet, "hangs": hang, "bad": lambda: "why"}, 0.3)
+    states = health.run({"one": meet, "two": meet, "hangs": hang, "bad": lambda: "why"}, 1.5)
+
+    assert not is_left.is_set()
     forever.set()
-
-    assert monotonic() - began < 2
-    assert states == {"one": None, "two": None, "hangs": "no answer within 0.3 s", "bad": "why"}
+    assert states == {"one": None, "two": None, "hangs": "no answer within 1.5 s", "bad": "why"}
 
 
 # What a request is told meanwhile

@@ -79,7 +79,7 @@ def test_one_that_has_long_been_silent_is_forgotten(app: Flask) -> None:
 def test_one_that_stops_in_order_leaves_nothing_behind(app: Flask) -> None:
     pulse = Pulse(database(), "all-1@host", ALL)
     pulse.start()
-    wait_until(workers, 5, "the first beat")
+    wait_until(workers, 20, "the first beat")
 
     pulse.stop()
 

@@ -137,8 +137,9 @@ def test_everybody_is_told_at_once_that_a_server_is_silent(way: tuple[Proxy, Dat
     with proxy.silent():
         first, *others = [taken(database) for _ in range(4)]
 
+    # Who asks anew waits for longer than a second.
     assert first > 1
-    assert max(others) < 0.5, others
+    assert max(others) < 1, others
     wait_until(lambda: answers(database), ASKING_SECONDS + 2, "the server is found again")
 
 

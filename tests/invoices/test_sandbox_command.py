@@ -58,7 +58,8 @@ def test_it_stops_at_once_while_calls_are_held(number: signal.Signals, code: int
             process.send_signal(number)
             _, errors = process.communicate(timeout=10)
 
-        assert time.monotonic() - started < 2
+        # A stop that waited for what is held would not end; a busy machine takes its time for one.
+        assert time.monotonic() - started < 5
         assert process.returncode == code
         assert errors == ""
 

@@ -93,7 +93,7 @@ def test_nobody_waits_where_nothing_is_young(api: FlaskClient, source: SourceWit
     body = api.get(ROOT).get_json()
 
     assert body == {"items": [], "next": None}
-    assert monotonic() - began < 1
+    assert monotonic() - began < 1.5  # as long as is waited for what is young
 
 
 def test_an_event_that_commits_late_is_not_passed_over(

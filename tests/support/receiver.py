@@ -49,7 +49,7 @@ class Receiver:
             self._arrived.notify_all()
             return self.answers.pop(0) if self.answers else 202
 
-    def wait_for(self, count: int, timeout_seconds: float = 5) -> list[Received]:
+    def wait_for(self, count: int, timeout_seconds: float = 20) -> list[Received]:
         """Return the requests once there are `count`; fail when they do not come."""
         with self._arrived:
             came = self._arrived.wait_for(lambda: len(self.requests) >= count, timeout_seconds)
