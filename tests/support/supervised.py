@@ -14,8 +14,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
-import json, sys
+import json, signal, sys
 from core.supervisor import Child, supervise
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests themselves may run under nohup
 spec = json.loads(sys.argv[1])
 children = [Child(name, [sys.executable, "-c", code]) for name, code in spec["children"].items()]
 sys.exit(supervise(children, stop_seconds=spec["stop_seconds"]))
