@@ -5,11 +5,18 @@ ends its input (gunicorn does) also where fewer bytes came than Content-Length p
 of lines that is cut off reads like a shorter batch, so neither may pass.
 """
 
+import logging
+
 from flask import request
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from core.errors import UnreadableError
+
+MOST_DISCARDED = 20 * 1024 * 1024
+_BLOCK = 64 * 1024
+
+logger = logging.getLogger(__name__)
 
 
 def read_body() -> bytes:
@@ -29,6 +36,21 @@ def read_body() -> bytes:
     elif len(body) < promised:
         raise UnreadableError(f"The body ended after {len(body):,} of {promised:,} bytes")
     return body
+
+
+def discard_body() -> None:
+    """Read what is left of a body that is refused, 20 MiB at most.
+
+    A server that closes a connection with much of it unread resets it, and the sender may lose
+    the answer before it has been read.
+    """
+    left = MOST_DISCARDED
+    body = request.environ["wsgi.input"]
+    try:
+        while left > 0 and (block := body.read(min(left, _BLOCK))):
+            left -= len(block)
+    except (ParseException, OSError) as error:
+        logger.info("the rest of a refused body cannot be read", extra={"error": str(error)})
 
 
 def _check_limit(size: int) -> None:

@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.wrappers import Response as AnyResponse
 
-from core import errors, pages
+from core import bodies, errors, pages
 from core.errors import Finding, KuvertError
 from core.outages import Outage, outage
 
@@ -109,6 +109,8 @@ def of_http(error: HTTPException) -> AnyResponse:
     """Answer an error of routing or parsing; its headers (Allow, Retry-After) are kept."""
     if error.response is not None:
         return error.get_response()
+    if isinstance(error, RequestEntityTooLarge):
+        bodies.discard_body()
     kept = {name: value for name, value in error.get_headers() if name.lower() != "content-type"}
     return problem(error.code or 500, _detail(error), headers=kept)
 

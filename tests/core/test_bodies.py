@@ -53,6 +53,30 @@ def test_a_body_in_chunks_is_not_cut_at_the_limit(post_chunks: Post) -> None:
     assert desk.rows(desk.INVOICES) == []
 
 
+@pytest.mark.parametrize(("size", "left"), [(MAX_BODY + 1, 0), (3 * MAX_BODY, MAX_BODY)])
+def test_a_body_that_is_too_large_is_taken_in_and_thrown_away(
+    api: FlaskClient, size: int, left: int
+) -> None:
+    """Else the server resets the connection, and nobody reads that it was too large."""
+    body = BytesIO(bytes(size))
+    given = {"wsgi.input": body, "CONTENT_LENGTH": str(size)}
+
+    answered = api.post(PATH, content_type=LINES, environ_overrides=given)
+
+    assert answered.status_code == 413
+    assert len(body.read()) == left
+
+
+def test_a_body_that_is_too_large_and_breaks_off_is_too_large(api: FlaskClient) -> None:
+    class Cut(BytesIO):
+        def read(self, _size: int | None = -1, /) -> bytes:
+            raise ConnectionResetError
+
+    given = {"wsgi.input": Cut(), "CONTENT_LENGTH": str(MAX_BODY + 1)}
+
+    assert api.post(PATH, content_type=LINES, environ_overrides=given).status_code == 413
+
+
 def test_a_body_that_ends_early_is_refused(api: FlaskClient) -> None:
     body = line()
     fewer = {"wsgi.input_terminated": True, "CONTENT_LENGTH": str(len(body) + 1)}
