@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Command line of Kuvert: the table of commands, each imported only when it is called."""
 
+import signal
 import sys
 import threading
-from _thread import interrupt_main
 
 # name → (package.module:object, one line of help), in the order of the help.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -70,8 +70,10 @@ def main() -> int:
 def _interrupt_again(unraisable: "sys.UnraisableHookArgs") -> None:
     """Let a Ctrl-C count that came where Python drops errors, as in the midst of an import."""
     if issubclass(unraisable.exc_type, KeyboardInterrupt):
-        # A moment later: here it would be dropped once more.
-        threading.Timer(0.05, interrupt_main).start()
+        # A moment later: here it would be dropped once more. As a signal to this thread, which is
+        # the main one: anything less would not wake it where it waits.
+        again = (threading.get_ident(), signal.SIGINT)
+        threading.Timer(0.05, signal.pthread_kill, again).start()
     else:
         sys.__unraisablehook__(unraisable)
 

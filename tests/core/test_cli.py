@@ -67,7 +67,7 @@ class Dropping:
 @click.command()
 def drop():
     Dropping()
-    threading.Event().wait(10)
+    threading.Event().wait(600)
 
 @worker.command()
 def ask():
@@ -113,7 +113,7 @@ def start(argv: list[str], stdin: str = "", **environ: str) -> "subprocess.Compl
         input=stdin,
         capture_output=True,
         encoding="utf-8",
-        timeout=20,
+        timeout=60,
         check=False,
         env={**os.environ, **environ},
     )
