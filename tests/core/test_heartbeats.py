@@ -17,7 +17,7 @@ from core.heartbeats import HEARTBEATS, Alive, Pulse
 from core.queues import QUEUE_OF
 from tests.support.brokers import virtual_host
 from tests.support.databases import new_database
-from tests.support.processes import Installation, wait_until
+from tests.support.processes import READY_SECONDS, Installation, wait_until
 
 ALL = tuple(sorted(QUEUE_OF.values()))
 
@@ -114,7 +114,7 @@ def test_a_real_worker_is_seen_and_leaves(kuvert: Installation) -> None:
             return heartbeats.workers(connection, utcnow())
 
     worker = kuvert.start("worker")
-    wait_until(seen, 30, "the worker is seen")
+    wait_until(seen, READY_SECONDS, "the worker is seen")
     [alive] = seen()
 
     assert alive.is_alive
