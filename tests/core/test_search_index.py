@@ -1,6 +1,5 @@
 """The index for searching parts of words, where Kuvert's role may not make it."""
 
-import secrets
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +10,7 @@ from core.database import Database
 from core.database.postgresql import PostgresqlDatabase
 from tests.support.data import missing
 from tests.support.databases import SERVERS, _require, _run, new_database
+from tests.support.owned import new_name
 
 INDEX = "ix_documents_search"
 
@@ -21,7 +21,7 @@ def url() -> Iterator[str]:
     server, always_there, name = SERVERS["postgresql"]
     admin = create_engine(f"{server}/{always_there}", isolation_level="AUTOCOMMIT")
     _require(admin, name)
-    own = f"kuvert_test_{secrets.token_hex(6)}"
+    own = new_name()
     _run(admin, f"CREATE ROLE {own} LOGIN")
     _run(admin, f"CREATE DATABASE {own}")
     inside = create_engine(f"{server}/{own}", isolation_level="AUTOCOMMIT")

@@ -1,6 +1,7 @@
 """RabbitMQ for tests: a virtual host of one's own, or a node that may be killed."""
 
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.data import missing
+from tests.support.owned import new_name, stale
 from tests.support.ports import free_port
 from tests.support.processes import wait_until
 
@@ -20,7 +22,11 @@ REMEDY = "make services"
 PROGRAM_PLACES = "/usr/lib/rabbitmq/lib/*/sbin"
 START_SECONDS = 60
 
+UNUSED = "[V || V <- rabbit_vhost:list_names(), rabbit_connection_tracking:list(V) =:= []]"
+NAME = re.compile(r"kuvert_test_\w+")
+
 _made: list[str] = []
+"""Virtual hosts to be dropped in the end."""
 
 
 @contextmanager
@@ -28,24 +34,27 @@ def virtual_host() -> Iterator[str]:
     """Make a virtual host on this machine's RabbitMQ; yields its URL.
 
     It is dropped by `drop_virtual_hosts`: each order to RabbitMQ starts an Erlang machine, so
-    one makes a host, and one drops all.
+    one makes a host, and one drops all, with those that killed runs have left.
     """
     require_rabbitmq()
-    name = f"kuvert_test_{secrets.token_hex(6)}"
+    name = new_name()
     anything = ", ".join(['<<".*">>'] * 3)
     _made.append(name)
-    _evaluate(
+    there = _evaluate(
         f'rabbit_vhost:add(<<"{name}">>, <<"tests">>), rabbit_auth_backend_internal:'
-        f'set_permissions(<<"guest">>, <<"{name}">>, {anything}, <<"tests">>).'
+        f'set_permissions(<<"guest">>, <<"{name}">>, {anything}, <<"tests">>), {UNUSED}.'
     )
+    _made.extend(one for one in stale(NAME.findall(there)) if one not in _made)
     yield f"amqp://guest:guest@{HOST}:{PORT}/{name}"
 
 
 def drop_virtual_hosts() -> None:
-    """Drop what `virtual_host` has made in this process."""
+    """Drop what `virtual_host` has made in this process, and what is stale."""
     if _made:
-        drops = [f'rabbit_vhost:delete(<<"{name}">>, <<"tests">>)' for name in _made]
-        _evaluate(", ".join(drops) + ".")
+        names = ", ".join(f'<<"{name}">>' for name in _made)
+        # Another run may have dropped what is stale meanwhile.
+        there = "rabbit_vhost:exists(V)"
+        _evaluate(f'[rabbit_vhost:delete(V, <<"tests">>) || V <- [{names}], {there}].')
         _made.clear()
 
 
@@ -62,8 +71,8 @@ def close_connections(broker_url: str) -> None:
     _control("close_all_connections", "-p", broker_url.rpartition("/")[2], "a test")
 
 
-def _evaluate(erlang: str) -> None:
-    _control("eval", erlang)
+def _evaluate(erlang: str) -> str:
+    return _control("eval", erlang)
 
 
 def require_rabbitmq() -> None:

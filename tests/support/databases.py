@@ -1,7 +1,6 @@
 """A database of its own for each run of the tests, on every engine that is here."""
 
 import os
-import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -25,6 +24,8 @@ from sqlalchemy.exc import OperationalError
 from core import migrations
 from core.database import Database
 from tests.support.data import missing
+from tests.support.owned import new_name
+from tests.support.sweeping import sweep_folder, sweep_once
 
 ENGINES = ("sqlite", "postgresql", "mysql")
 SERVERS = {
@@ -49,17 +50,18 @@ def new_database(
     `server` is the URL of another one than the usual of the engine.
     """
     if engine == "sqlite":
-        with tempfile.TemporaryDirectory(
-            prefix="kuvert-test-", dir=_quickest(folder)
-        ) as own_folder:
+        parent = _quickest(folder)
+        sweep_folder(parent)
+        with tempfile.TemporaryDirectory(prefix=f"{new_name()}_", dir=parent) as own_folder:
             yield _new_file(Path(own_folder))
         return
     usual, always_there, name = SERVERS[engine]
     server = server or usual
-    own = f"kuvert_test_{secrets.token_hex(6)}"
+    own = new_name()
     autocommit = {"isolation_level": "AUTOCOMMIT", "pool_pre_ping": True}
     admin = create_engine(f"{server}/{always_there}", **autocommit)
     _require(admin, name)
+    sweep_once(engine, admin)
     _run(admin, f"CREATE DATABASE {own}")
     if engine == "postgresql" and server == usual:
         # Nobody crashes the server that all tests share, so nothing is lost by it.
