@@ -1,19 +1,15 @@
 """P13: five minutes with the broker down, or blocked by its alarm: invoices are taken in."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
 
-from tests.end_to_end.desk import Desk, installation
 from tests.end_to_end.ledgers import extra_acceptances
 from tests.faults.figures import Figures
 from tests.faults.pressure import Pressure, by_status, p95, slowest
-from tests.support.brokers import Node, node
-from tests.support.cluster import cluster
-from tests.support.databases import new_database
+from tests.faults.stage import Stage
 from tests.support.processes import wait_until
 from tests.support.provider import Provider
 
@@ -24,23 +20,9 @@ PER_SECOND = 10
 BACK_SECONDS = 60
 
 
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[tuple[Desk, Node]]:
-    """A desk with a broker of its own."""
-    with ExitStack() as stack:
-        (tmp_path / "node").mkdir()
-        broker = stack.enter_context(node(tmp_path / "node"))
-        # Its own: on the one that all tests share, others may have taken every connection.
-        server = stack.enter_context(cluster())
-        url, _ = stack.enter_context(new_database("postgresql", tmp_path, server.server))
-        kuvert = stack.enter_context(installation(tmp_path, url, broker.url))
-        kuvert.start_all("web", "worker", "beat")
-        yield Desk(kuvert, "postgresql", broker.url), broker
-
-
 @pytest.mark.parametrize("fault", ["down", "blocked"])
-def test_intake_goes_on_and_all_is_sent_soon_after(stage: tuple[Desk, Node], fault: str) -> None:
-    desk, broker = stage
+def test_intake_goes_on_and_all_is_sent_soon_after(stage: Stage, fault: str) -> None:
+    desk, broker = stage.desk, stage.broker
     figures = Figures(f"P13, RabbitMQ {fault} for {SECONDS} s, {PER_SECOND} invoices a second")
     fault_of: Callable[[], AbstractContextManager[None]] = getattr(broker, fault)
     with Provider("post") as provider:

@@ -3,19 +3,14 @@
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
 from tests.end_to_end import ledgers
-from tests.end_to_end.desk import Desk, installation
 from tests.end_to_end.test_faults import Run, run_with_faults
 from tests.faults.figures import Figures
-from tests.support.brokers import Node, node
-from tests.support.cluster import Cluster, cluster
-from tests.support.databases import new_database
+from tests.faults.stage import Stage
 
 pytestmark = [pytest.mark.processes, pytest.mark.storm]
 
@@ -26,38 +21,13 @@ SECONDS = 240
 QUIET_SECONDS = 600
 
 
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[tuple[Desk, Node, Cluster]]:
-    """A desk whose broker and database are its own."""
-    with ExitStack() as stack:
-        (tmp_path / "node").mkdir()
-        broker = stack.enter_context(node(tmp_path / "node"))
-        server = stack.enter_context(cluster())
-        url, _ = stack.enter_context(new_database("postgresql", tmp_path, server.server))
-        kuvert = stack.enter_context(installation(tmp_path, url, broker.url))
-        kuvert.start_all("web", "worker", "beat")
-        yield Desk(kuvert, "postgresql", broker.url), broker, server
-
-
-def test_ten_thousand_invoices_while_everything_is_killed(
-    stage: tuple[Desk, Node, Cluster],
-) -> None:
-    desk, broker, server = stage
+def test_ten_thousand_invoices_while_everything_is_killed(stage: Stage) -> None:
     figures = Figures(f"P1 to P3, {2 * EACH:,} invoices, {KILLS} kills, seed {SEED}")
-
-    def crash_broker() -> None:
-        with broker.down():
-            time.sleep(1)
-
-    def crash_database() -> None:
-        server.crash()
-        server.start()
-
-    others = {"broker": crash_broker, "database": crash_database}
     how = {"seed": SEED, "count": EACH, "kills": KILLS, "seconds": SECONDS}
+    others = stage.crashes()
     began = time.monotonic()
     with ExitStack() as stack:
-        run = run_with_faults(stack, desk, **how, others=others, quiet_seconds=QUIET_SECONDS)
+        run = run_with_faults(stack, stage.desk, **how, others=others, quiet_seconds=QUIET_SECONDS)
         figures.note("seconds until all was quiet", time.monotonic() - began)
         figures.note("hits", dict(Counter(run.chaos.hits)))
         for code in run.sides:
