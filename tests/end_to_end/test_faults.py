@@ -72,12 +72,13 @@ def run_with_faults(
         Background(ledgers.submit_all, side.submitter, numbers[code], gap)
         for code, side in sides.items()
     ]
-    chaos.strike(kills)
-    for part in work:
-        part.wait(seconds + ledgers.INSIST_SECONDS + quiet_seconds)
-    # What a database that was crashed has cut.
-    desk.kuvert.database.close()
-    ledgers.settle(desk, quiet_seconds, honest, deaf)
+    with chaos.supervised():
+        chaos.strike(kills)
+        for part in work:
+            part.wait(seconds + ledgers.INSIST_SECONDS + quiet_seconds)
+        # What a database that was crashed has cut.
+        desk.kuvert.database.close()
+        ledgers.settle(desk, quiet_seconds, honest, deaf)
     return Run(desk, chaos, sides, count)
 
 

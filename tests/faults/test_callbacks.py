@@ -97,7 +97,8 @@ def test_twenty_thousand_callbacks_while_everything_is_killed(
         others = {"broker": crash_broker, "database": stage.crash_database}
         chaos = Chaos(own.kuvert, SEED, others=others)
         saying = Background(senders.say_all, [request.key for request in provider.requests])
-        with progress(lambda: f"{len(provider.told):,} taken, {len(chaos.hits)} kills"):
+        shown = progress(lambda: f"{len(provider.told):,} taken, {len(chaos.hits)} kills")
+        with chaos.supervised(), shown:
             chaos.strike(KILLS)
             figures.note("taken when the last kill came", len(provider.told))
             saying.wait(LONGEST_SECONDS)
@@ -105,6 +106,7 @@ def test_twenty_thousand_callbacks_while_everything_is_killed(
             ledgers.settle(own, QUIET_SECONDS, provider)
 
         figures.note("hits", dict(Counter(chaos.hits)))
+        figures.note("ended by themselves, and started again", dict(Counter(chaos.revived)))
         figures.exactly("kinds of victims hit", set(chaos.hits), {*VICTIMS, *others})
         figures.note("answers, by status", by_status(senders.answers))
         _judge_waits(figures, senders.answers, outages)

@@ -30,6 +30,7 @@ def test_ten_thousand_invoices_while_everything_is_killed(stage: Stage) -> None:
         run = run_with_faults(stack, stage.desk, **how, others=others, quiet_seconds=QUIET_SECONDS)
         figures.note("seconds until all was quiet", time.monotonic() - began)
         figures.note("hits", dict(Counter(run.chaos.hits)))
+        figures.note("ended by themselves, and started again", dict(Counter(run.chaos.revived)))
         for code in run.sides:
             _judge(figures, run, code)
     statuses = run.desk.statuses("deaf")
