@@ -323,6 +323,20 @@ class Database:
         """Return the engine whose connections commit each statement."""
         return self.engine.execution_options(**self.single_options)
 
+    def _make_own_single(self) -> Engine:
+        """Return such an engine with connections of its own, for engines that are servers.
+
+        To switch a shared connection to and fro costs more than a short read, and what goes wrong
+        in switching is no error of SQLAlchemy's.
+        """
+        options = self.engine_options() | {"pool_reset_on_return": None}
+        single = create_engine(
+            self.url, hide_parameters=True, **options | {"isolation_level": "AUTOCOMMIT"}
+        )
+        single.update_execution_options(kuvert_single=True)
+        self.prepare(single)
+        return single
+
     def _make_engine(self) -> Engine:
         try:
             # Parameters hold people's data; an error that is logged must not show them.

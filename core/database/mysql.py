@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, ClassVar
+from typing import cast as cast_type
 from uuid import UUID
 
 from sqlalchemy import (
@@ -11,8 +12,10 @@ from sqlalchemy import (
     URL,
     ColumnElement,
     Connection,
+    Engine,
     Table,
     cast,
+    event,
     func,
     select,
     text,
@@ -20,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.mysql import insert
 
+from core.database import pymysql_silence
 from core.database.alone import wait_for
 from core.database.base import Database, Values
 from core.database.rebuilding import Rebuild, present
@@ -52,20 +56,35 @@ class MysqlDatabase(Database):
             "pool_recycle": 1800,
             "isolation_level": "READ COMMITTED",
             "connect_args": {
-                "connect_timeout": 4,
-                "read_timeout": 30,
+                "connect_timeout": 3,
                 "write_timeout": 30,
                 "charset": "utf8mb4",
                 "init_command": "SET SESSION innodb_lock_wait_timeout=5, time_zone='+00:00', "
-                "sql_mode=CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')",
+                "sql_mode=CONCAT(@@sql_mode, ',STRICT_ALL_TABLES') "
+                # What a host that is gone has locked; MySQL knows no such bound.
+                "/*M! , idle_transaction_timeout=60 */",
             },
         }
+
+    def prepare(self, engine: Engine) -> None:
+        """Have connections that notice when nobody answers any more."""
+        event.listen(engine, "do_connect", _connect)
+        event.listen(engine, "reset", _be_bounded)
+
+    def _make_single(self) -> Engine:
+        """Keep connections of their own."""
+        return self._make_own_single()
+
+    def be_patient(self, connection: Connection) -> None:
+        """Take our own bound away; the server has none."""
+        _of(connection).is_patient = True
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
         """Use one REPEATABLE READ transaction; its first read fixes the moment."""
         engine = self.engine.execution_options(isolation_level="REPEATABLE READ")
         with engine.connect() as connection, connection.begin():
+            self.be_patient(connection)
             yield connection
 
     @contextmanager
@@ -84,6 +103,7 @@ class MysqlDatabase(Database):
     def rebuild(self, names: Collection[str]) -> Iterator[Rebuild]:
         """Say that it is unfinished from the beginning to the end: no table can be taken back."""
         with self.engine.connect() as connection:
+            self.be_patient(connection)
             with connection.begin():
                 _write_revision(connection, "restoring")
                 connection.exec_driver_sql("SET SESSION foreign_key_checks = 0")
@@ -179,6 +199,23 @@ class MysqlDatabase(Database):
         if url.get_backend_name() == "mariadb":
             url = url.set(drivername=self.driver)
         return super()._complete(url)
+
+
+def _connect(
+    _dialect: object, _record: object, _arguments: object, named: dict[str, Any]
+) -> pymysql_silence.Connection:
+    """Open a connection, as SQLAlchemy asks for it."""
+    return pymysql_silence.connect(**named)
+
+
+def _of(connection: Connection) -> pymysql_silence.Connection:
+    """Return the driver's connection."""
+    return cast_type(pymysql_silence.Connection, connection.connection.dbapi_connection)
+
+
+def _be_bounded(raw: pymysql_silence.Connection, *_more: object) -> None:
+    """Let whoever uses the connection next wait as usual."""
+    raw.is_patient = False
 
 
 def _write_revision(connection: Connection, revision: str) -> None:

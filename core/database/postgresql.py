@@ -24,7 +24,6 @@ from sqlalchemy import (
     bindparam,
     cast,
     column,
-    create_engine,
     event,
     func,
     literal,
@@ -117,14 +116,8 @@ class PostgresqlDatabase(Database):
             yield made
 
     def _make_single(self) -> Engine:
-        """Keep connections of their own: switching a shared one costs more than a short read."""
-        options = self.engine_options() | {"pool_reset_on_return": None}
-        single = create_engine(
-            self.url, hide_parameters=True, isolation_level="AUTOCOMMIT", **options
-        )
-        single.update_execution_options(kuvert_single=True)
-        self.prepare(single)
-        return single
+        """Keep connections of their own."""
+        return self._make_own_single()
 
     def position(self, column: ColumnElement[Any], content: bytes) -> ColumnElement[int]:
         """Use the function behind POSITION(… IN …)."""

@@ -2,14 +2,9 @@
 
 Where a network or a host falls silent nothing ends: whoever reads would wait for hours, and a
 statement that takes long looks the same. So whoever has waited a while asks, over a new
-connection, whether the server is there and still at work for us. While a server is known to be
-silent everybody is told so at once, or callers would queue behind those that wait.
+connection, whether the server is there and still at work for us.
 """
 
-import logging
-import os
-import threading
-from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
 from time import monotonic
@@ -21,50 +16,18 @@ from psycopg.conninfo import make_conninfo
 from psycopg.errors import _WaitTimeout
 from psycopg.waiting import Ready
 
-logger = logging.getLogger(__name__)
-
-PATIENCE_SECONDS: Final = 1.5
-"""How long an answer may take before the server is asked; then each time so long again."""
-
-ASKING_SECONDS: Final = 2
-"""How long the server may take to say that it is there. Both together are below the five seconds
-in which a request is answered."""
+from core.database import silence
+from core.database.silence import ASKING_SECONDS, PATIENCE_SECONDS
 
 LONGEST_SECONDS: Final = 35.0
 """Longer than a statement may take: so long is waited where the server cannot tell."""
 
-_PAUSE_SECONDS: Final = 0.5
 _INTERVAL: Final = 0.1
 _AT_WORK: Final = "SELECT state = 'active' FROM pg_stat_activity WHERE pid = %s"
 _END: Final = "SELECT pg_terminate_backend(%s)"
 _FULL: Final = ("too many clients", "remaining connection slots", "too many connections")
 
 Result = TypeVar("Result")
-
-
-class _Server:
-    """What this process knows of a server: whether it is silent. Then a thread looks after it."""
-
-    def __init__(self) -> None:
-        self.is_silent = False
-        self._lock = threading.Lock()
-
-    def fell_silent(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        """Tell everybody so until it answers; what is given is how to connect to it."""
-        with self._lock:
-            if self.is_silent:
-                return
-            self.is_silent = True
-        logger.warning("the database is silent; requests are told so at once")
-        given = (arguments, {**named, "connect_timeout": ASKING_SECONDS})
-        threading.Thread(target=self._look, args=given, name="silence", daemon=True).start()
-
-    def _look(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        pause = threading.Event()
-        while _is_silent(arguments, named):
-            pause.wait(_PAUSE_SECONDS)
-        self.is_silent = False
-        logger.info("the database answers again")
 
 
 def _is_silent(arguments: tuple[Any, ...], named: dict[str, Any]) -> bool:
@@ -76,28 +39,25 @@ def _is_silent(arguments: tuple[Any, ...], named: dict[str, Any]) -> bool:
     return False
 
 
-_servers: defaultdict[tuple[str, str], _Server] = defaultdict(_Server)
-"""By host and port as they were given."""
-
-# A child has none of the threads that look, and may find a lock that nobody will let go of.
-os.register_at_fork(after_in_child=_servers.clear)
-
-
 def connect(*arguments: Any, **named: Any) -> "Connection":  # noqa: ANN401 - as psycopg has it
     """Open a connection, or fail at once where the server is known to be silent.
 
     Raises:
         psycopg.OperationalError: it cannot be had.
     """
-    server = _servers[str(named.get("host")), str(named.get("port"))]
+    server = silence.server(named.get("host"), named.get("port"))
     if server.is_silent:
         raise psycopg.OperationalError("the server is silent")
+    fell_silent = partial(
+        server.fell_silent,
+        partial(_is_silent, arguments, {**named, "connect_timeout": ASKING_SECONDS}),
+    )
     try:
         made = Connection.connect(*arguments, **named)
     except psycopg.errors.ConnectionTimeout:
-        server.fell_silent(arguments, named)
+        fell_silent()
         raise
-    made.on_silence = partial(server.fell_silent, arguments, named)
+    made.on_silence = fell_silent
     return made
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from core.database import Database, psycopg_silence
-from core.database.psycopg_silence import ASKING_SECONDS
+from core.database.silence import ASKING_SECONDS
 from core.outages import Outage, outage
 from tests.support.databases import new_database
 from tests.support.processes import wait_until

@@ -36,15 +36,19 @@ TIMEOUT = {"timeout_seconds": "2"}
 
 @dataclass
 class Stage:
-    """A desk whose database is a server of its own, behind a way that can fall silent."""
+    """A desk whose database is behind a way that can fall silent.
+
+    PostgreSQL's server is its own; MariaDB's is that of all tests, and is left alone.
+    """
 
     desk: Desk
-    server: Cluster
+    server: Cluster | None
     way: Proxy
 
     @contextmanager
     def crashed(self) -> Iterator[None]:
         """Stop the server as a crash would; start it again after the block."""
+        assert self.server
         self.server.crash()
         try:
             yield
@@ -59,19 +63,25 @@ class Stage:
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    """Web with two processes, a worker and beat."""
+def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
+    """Web, a worker and beat; on PostgreSQL unless the test says otherwise."""
+    engine = getattr(request, "param", "postgresql")
     with ExitStack() as stack:
-        server = stack.enter_context(cluster())
-        direct, _ = stack.enter_context(new_database("postgresql", tmp_path, server.server))
-        way = stack.enter_context(Proxy("127.0.0.1", server.port))
-        over = make_url(direct).set(port=way.port).render_as_string(hide_password=False)
+        server = stack.enter_context(cluster()) if engine == "postgresql" else None
+        direct, _ = stack.enter_context(
+            new_database(engine, tmp_path, server.server if server else None)
+        )
+        url = make_url(direct)
+        assert url.host
+        assert url.port
+        way = stack.enter_context(Proxy(url.host, url.port))
+        over = url.set(port=way.port).render_as_string(hide_password=False)
         broker_url = stack.enter_context(virtual_host())
         kuvert = stack.enter_context(installation(tmp_path, over, broker_url))
         kuvert.database.close()
         kuvert.database = Database(direct)
         kuvert.start_all("web", "worker", "beat")
-        yield Stage(Desk(kuvert, "postgresql", broker_url), server, way)
+        yield Stage(Desk(kuvert, engine, broker_url), server, way)
 
 
 def is_quiet(desk: Desk, provider: Provider, seconds: float = 60) -> bool:
@@ -89,14 +99,22 @@ def pids(child: Child) -> list[int]:
     return [child.process.pid, *child.children()]
 
 
-LONG = [pytest.param(name, 60, marks=pytest.mark.storm) for name in ("crashed", "silent")]
+LONG = [
+    pytest.param(engine, fault, 60, marks=pytest.mark.storm)
+    for engine, fault in (("postgresql", "crashed"), ("postgresql", "silent"), ("mysql", "silent"))
+]
 
 
-@pytest.mark.parametrize(("fault", "seconds"), [("crashed", 4), *LONG])
+@pytest.mark.parametrize(
+    ("stage", "fault", "seconds"),
+    [("postgresql", "crashed", 4), *LONG],
+    indirect=["stage"],
+)
 def test_answers_are_honest_and_all_is_well_soon_after(
     stage: Stage, fault: str, seconds: float
 ) -> None:
-    desk, figures = stage.desk, Figures(f"P14, PostgreSQL {fault}, {seconds} s")
+    desk = stage.desk
+    figures = Figures(f"P14, {desk.backend} {fault}, {seconds} s")
     with Provider("post") as provider:
         desk.add(provider, sources={"post": "post"}, settings=TIMEOUT)
         pressure = Pressure(desk.api("post"), "D", threads=THREADS)
