@@ -73,11 +73,13 @@ def _is_held(row: Row[Any], now: datetime, length: timedelta) -> bool:
 
 def lock(connection: Connection, name: str) -> None:
     """Let nobody take or renew the lease `name` before this transaction ends."""
-    mine = select(LEASES.c.name).where(LEASES.c.name == name)
-    if connection.execute(mine.with_for_update()).first() is None:
+    mine = select(LEASES.c.name).where(LEASES.c.name == name).with_for_update()
+    if connection.execute(mine).first() is None:
         made = _create(connection, name, database_time(connection), timedelta(0))
         if isinstance(made, Held):
             release(connection, made)
+        else:
+            connection.execute(mine)
 
 
 def renew(connection: Connection, held: Held, length: timedelta) -> bool:

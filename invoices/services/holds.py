@@ -15,7 +15,6 @@ from core.retention import running
 from invoices.hold_models import LegalHold
 from invoices.models import Delivery, Invoice
 from invoices.services.addresses import checked_address
-from invoices.services.changes import lock_invoices
 
 HOLDS = LegalHold.__table__
 INVOICES = Invoice.__table__
@@ -32,8 +31,7 @@ def hold_invoice(connection: Connection, invoice_id: UUID, *, by: str, reason: s
         InputError: no reason is given.
         ConflictError: it is held already.
     """
-    # Retention takes this lock too: what it has not emptied by now it leaves.
-    if not lock_invoices(connection, [invoice_id]):
+    if connection.scalar(select(INVOICES.c.id).where(INVOICES.c.id == invoice_id)) is None:
         raise NotFoundError("There is nothing with this id")
     mine = HOLDS.c.invoice_id == invoice_id
     return _place(connection, mine, {"invoice_id": invoice_id}, by=by, reason=reason)
@@ -47,8 +45,6 @@ def hold_address(connection: Connection, address: str, *, by: str, reason: str) 
         ConflictError: it is held already.
     """
     found = checked_address(address)
-    # Retention renews its lease with each batch; this waits for the one that is under way.
-    leases.lock(connection, running.LEASE)
     mine = HOLDS.c.address == found
     return _place(connection, mine, {"address": found}, by=by, reason=reason)
 
@@ -62,6 +58,9 @@ def _place(
     reason: str,
 ) -> UUID:
     why = _checked_reason(reason)
+    # Retention renews its lease with each batch, and erasure keeps it: this waits for what is under
+    # way, and what has not gone by then stays.
+    leases.lock(connection, running.LEASE)
     if connection.execute(select(HOLDS.c.id).where(mine, HOLDS.c.lifted_at.is_(None))).first():
         message = "it is under legal hold already"
         raise ConflictError(message, findings=[Finding("/address", "unique", message)])

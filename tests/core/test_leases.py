@@ -1,6 +1,7 @@
 """Named locks: one holder, taken over when its time is up, with a token that grows."""
 
 import threading
+import time
 from datetime import timedelta
 
 import pytest
@@ -127,6 +128,32 @@ def test_of_many_at_once_one_gets_it(app: Flask, is_there: bool) -> None:
 
     assert sum(isinstance(item, Held) for item in found) == 1
     assert len(found) == 6
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_of_many_that_lock_at_once_one_at_a_time_goes_on(app: Flask, is_there: bool) -> None:
+    if is_there:
+        release(held())
+    start = threading.Barrier(4)
+    said: list[str] = []
+
+    def lock() -> None:
+        with app.app_context():
+            start.wait(10)
+            with unit_of_work() as connection:
+                leases.lock(connection, NAME)
+                said.append("in")
+                time.sleep(0.1)
+                said.append("out")
+
+    threads = [threading.Thread(target=lock) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+
+    assert said == ["in", "out"] * 4
+    assert isinstance(take(), Held)
 
 
 def test_a_rolled_back_take_holds_nothing(app: Flask) -> None:

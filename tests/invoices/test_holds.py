@@ -1,5 +1,6 @@
 """What is under legal hold stays, until somebody lifts that."""
 
+import threading
 from uuid import UUID
 
 import pytest
@@ -7,6 +8,7 @@ from flask import Flask
 
 from callbacks import retention as callback_retention
 from core.audit.models import AuditEntry
+from core.clock import utcnow
 from core.db import reading, unit_of_work
 from core.errors import ConflictError, InputError, NotFoundError
 from core.ids import new_id
@@ -167,6 +169,43 @@ def test_a_hold_that_comes_between_two_batches_is_heard(
     running.purge(DOCUMENT_KIND, ageing.limits(), progress=hold_last)
 
     assert [bool(row.body) for row in desk.rows(DOCUMENTS)] == [False, False, True]
+
+
+@pytest.mark.parametrize("what", ["invoice", "address"])
+@pytest.mark.parametrize("kind", ["documents", "mails", "events"])
+def test_a_hold_waits_for_the_batch_that_is_under_way(
+    app: Flask, invoice_id: UUID, kind: str, what: str
+) -> None:
+    """Once it is placed nothing goes any more, whatever a batch had looked at by then."""
+    said: list[str] = []
+    looked, may_end = threading.Event(), threading.Event()
+
+    def batch() -> None:
+        with app.app_context():
+            held = running.taken()
+            run_id = running.begun(kind, utcnow(), None)
+            with unit_of_work() as connection:
+                running.renewed(connection, held)
+                kinds.get(kind).purge(connection, ageing.limits(), run_id, None)
+                looked.set()
+                may_end.wait(10)
+                said.append("batch")
+
+    def place() -> None:
+        with app.app_context():
+            hold(invoice_id) if what == "invoice" else hold_address(ADDRESS)
+            said.append("hold")
+
+    threads = [threading.Thread(target=batch), threading.Thread(target=place)]
+    threads[0].start()
+    assert looked.wait(10)
+    threads[1].start()
+    threads[1].join(0.5)
+    may_end.set()
+    for thread in threads:
+        thread.join(20)
+
+    assert said == ["batch", "hold"]
 
 
 def test_commands_hold_list_and_lift(console: Console, invoice_id: UUID) -> None:
