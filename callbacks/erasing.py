@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import Connection, func, select, update
 
 from callbacks import retention
 from callbacks.models import Callback, CallbackState
@@ -17,6 +17,7 @@ from core.errors import ConflictError, InputError, UnavailableError
 from core.people.models import User
 from core.retention import pseudonyms, running, scrubbing
 from core.retention.models import RetentionRun, RunState
+from core.retention.names import ERASURE
 from core.retention.scrubbing import Words
 from core.settings import current
 from invoices.hold_models import LegalHold
@@ -31,9 +32,11 @@ RUNS = RetentionRun.__table__
 USERS = User.__table__
 HOLDS = LegalHold.__table__
 
-KIND = "erasure"
 MOST_NAMED = 20
 """Invoices that stand in the way, of which a refusal tells."""
+
+PAGE = 50
+"""Callbacks that are in memory at once: a mail may have many megabytes."""
 
 SHORTEST_NAME = 5
 """Letters of a name that is replaced wherever it stands."""
@@ -41,11 +44,16 @@ SHORTEST_NAME = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erased:
-    """What was changed, by table, and where the words still stand: configuration and keys."""
+    """What was changed, by table, and where the words still stand: configuration and keys.
+
+    `unread` are the numbers of others' invoices that went to the address and that hold something,
+    such as a PDF, of which nobody knows here whom it names.
+    """
 
     pseudonym: str
     changed: dict[str, int]
     left: dict[str, int]
+    unread: list[str]
 
 
 def erase(address: str, *, name: str | None, reason: str, is_trial: bool = False) -> Erased:
@@ -100,7 +108,7 @@ def _erase(connection: Connection, address: str, name: str | None, reason: str) 
     _refuse(erasing.obstacles(connection, theirs))
     _refuse_held(connection, address)
     callbacks = _callbacks(connection, theirs, words)
-    run_id = running.begin(connection, KIND, utcnow(), words.replaced(reason.strip()))
+    run_id = running.begin(connection, ERASURE, utcnow(), words.replaced(reason.strip()))
     changed = erasing.erase(connection, theirs, words, key)
     changed["callbacks"] = _empty(connection, callbacks)
     changed["suppressions"] = erasing.erase_suppressions(connection, address, key)
@@ -112,6 +120,7 @@ def _erase(connection: Connection, address: str, name: str | None, reason: str) 
         pseudonym=pseudonym,
         changed={table: count for table, count in changed.items() if count},
         left=kept,
+        unread=erasing.unread(connection, theirs),
     )
 
 
@@ -160,18 +169,16 @@ def _callbacks(connection: Connection, theirs: Theirs, words: Words) -> list[UUI
     columns = CALLBACKS.c
     about = select(DELIVERIES.c.id).where(database().among(DELIVERIES.c.invoice_id, theirs.own))
     own = set(connection.scalars(about))
-    may_name_him = or_(
-        words.may_stand_in(columns.headers),
-        words.may_stand_in(columns.note),
-        words.may_stand_in_bytes(columns.body),
-    )
-    mine = or_(database().among(columns.delivery_id, own), may_name_him)
-    found = database().lock(connection, CALLBACKS, and_(columns.purged_at.is_(None), mine))
-    rows = [
-        row
-        for row in found
+    # Each is read here: no engine finds a name in base64.
+    names = (columns.id, columns.delivery_id, columns.headers, columns.note, columns.body)
+    whole = select(*names).where(columns.purged_at.is_(None))
+    ids = [
+        row.id
+        for row in connection.execute(whole.execution_options(yield_per=PAGE))
         if row.delivery_id in own or words.are_in(row.headers, row.note, row.body)
     ]
+    mine = database().among(columns.id, ids)
+    rows = database().lock(connection, CALLBACKS, mine, (columns.id, columns.due_at))
     if any(row.due_at is not None for row in rows):
         raise ConflictError(
             "nothing was erased, for a callback about it is still looked at; wait, or map its word"

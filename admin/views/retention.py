@@ -14,6 +14,7 @@ from admin.page import Page
 from core.db import database, reading
 from core.retention import kinds, queries
 from core.retention.kinds import Kind, Limits, Survey
+from core.retention.names import ERASURE
 
 MOST_RUNS = 20
 
@@ -24,7 +25,7 @@ WHAT: dict[str, LazyString] = {
     "events": _l("Status events and their pushes"),
     "attempts": _l("Attempts to hand over and to push"),
     "audit": _l("Audit"),
-    "erasure": _l("A person was erased"),
+    ERASURE: _l("A person was erased"),
 }
 
 

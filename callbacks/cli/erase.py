@@ -1,11 +1,13 @@
 """`manage.py erase`: take a person out of everything, and keep amounts and history."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from core.cli import json_option, output
 from core.cli_app import application
+from core.visible import visible
 
 if TYPE_CHECKING:
     from callbacks.erasing import Erased
@@ -50,11 +52,15 @@ def erase(
 
 def _show(erased: "Erased", *, as_json: bool) -> None:
     if as_json:
-        output(
-            {"pseudonym": erased.pseudonym, "changed": erased.changed, "left": erased.left},
-            as_json,
-        )
+        output(asdict(erased), as_json)
         return
     output([{"table": table, "rows": count} for table, count in erased.changed.items()], as_json)
     for table, count in erased.left.items():
         click.echo(f"Note: it still stands in {count} rows of {table}, which stay", err=True)
+    if erased.unread:
+        numbers = ", ".join(map(visible, erased.unread))
+        click.echo(
+            "Note: these invoices of others went there too; what is attached, as a PDF, is not"
+            f" searched: {numbers}",
+            err=True,
+        )

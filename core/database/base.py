@@ -24,7 +24,6 @@ from sqlalchemy import (
     Update,
     bindparam,
     create_engine,
-    func,
     insert,
     make_url,
     select,
@@ -208,10 +207,6 @@ class Database:
     ) -> ColumnElement[bool]:
         """Return the condition that `column` is one of `values`."""
         return column.in_(list(values))
-
-    def position(self, column: ColumnElement[Any], content: bytes) -> ColumnElement[int]:
-        """Return where some bytes begin in a column of bytes, from 1; 0: nowhere."""
-        return func.instr(column, content)
 
     def claim(
         self,

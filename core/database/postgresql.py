@@ -119,10 +119,6 @@ class PostgresqlDatabase(Database):
         """Keep connections of their own."""
         return self._make_own_single()
 
-    def position(self, column: ColumnElement[Any], content: bytes) -> ColumnElement[int]:
-        """Use the function behind POSITION(… IN …)."""
-        return func.pg_catalog.position(column, content)
-
     def be_patient(self, connection: Connection) -> None:
         """Take the bounds away that end a statement."""
         for statement in _PATIENTLY:

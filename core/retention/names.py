@@ -2,3 +2,6 @@
 
 KINDS = ("documents", "callback-bodies", "mails", "events", "attempts", "audit")
 """Every kind, in the order in which they are told and done."""
+
+ERASURE = "erasure"
+"""The kind of a run that has erased a person."""

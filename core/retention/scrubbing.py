@@ -3,13 +3,15 @@
 What is configured, and what tells a repeat, is not rewritten but told.
 """
 
+import html
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
+from urllib.parse import quote, quote_plus
 from uuid import UUID
 
 from sqlalchemy import (
@@ -26,10 +28,9 @@ from sqlalchemy import (
 )
 
 from core.clock import utcnow
-from core.db import database
 from core.ids import first_id_of
 from core.models import Base
-from core.retention import passes
+from core.retention import layers, passes
 
 CONFIGURED = frozenset(
     {
@@ -86,8 +87,8 @@ class Words:
     def replaced(self, value: Any) -> Any:  # noqa: ANN401 - whatever a column holds
         """Return a value without the words: a text, or a JSON value with texts in it."""
         if isinstance(value, str):
-            for spelled, other in self._spelled().items():
-                value = _whole(spelled).sub(other, value)
+            for word, other in self.replacements.items():
+                value = _whole(word).sub(other, value)
             return value
         if isinstance(value, Mapping):
             return {self.replaced(key): self.replaced(part) for key, part in value.items()}
@@ -96,39 +97,46 @@ class Words:
         return value
 
     def are_in(self, *values: object) -> bool:
-        """Tell whether one of the words stands in one of these: texts, bytes, JSON values."""
-        texts = map(_text, values)
-        return any(self.replaced(text) != text for text in texts)
+        """Tell whether one of the words stands in one of these: texts, bytes, JSON values.
+
+        In bytes it may be in any code that mails and attachments are written in.
+        """
+        return any(self.replaced(text) != text for value in values for text in _texts(value))
 
     def may_stand_in(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
         """Return the condition that a column of text or JSON may hold one of the words."""
         text = cast(column, String)
-        return or_(*(text.icontains(word, autoescape=True) for word in self._spelled()))
-
-    def may_stand_in_bytes(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
-        """Return the condition that a column of bytes may hold one of the words, as UTF-8.
-
-        Words are looked for as they are, and in small and in capital letters.
-        """
-        spelled = {form for word in self._spelled() for form in (word, word.lower(), word.upper())}
-        return or_(*(database().position(column, one.encode()) > 0 for one in sorted(spelled)))
-
-    def _spelled(self) -> dict[str, str]:
-        """Return each word as it is, and as it is written in JSON of ASCII."""
-        found: dict[str, str] = {}
-        for word, other in self.replacements.items():
-            found |= {word: other, json.dumps(word)[1:-1]: other}
-        return found
+        forms = {form for word in self.replacements for form in spellings(word)}
+        # SQLite knows the case of ASCII alone.
+        cases = {one for form in forms for one in (form, form.lower(), form.upper())}
+        wanted = forms | {one for one in cases if not one.isascii()}
+        return or_(*(text.icontains(one, autoescape=True) for one in sorted(wanted)))
 
 
-def _text(value: object) -> object:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+def _texts(value: object) -> Iterable[object]:
+    return layers.texts(value) if isinstance(value, bytes) else (value,)
+
+
+@lru_cache(maxsize=16)
+def spellings(word: str) -> tuple[str, ...]:
+    """Return a word as it is, and as it is written in JSON (also within JSON), HTML and URLs."""
+    in_json = json.dumps(word)[1:-1]
+    forms = (
+        *(word, in_json, json.dumps(in_json)[1:-1], json.dumps(word, ensure_ascii=False)[1:-1]),
+        *(html.escape(word), quote(word, safe=""), quote_plus(word)),
+    )
+    return tuple(dict.fromkeys(forms))
+
+
+_BEFORE = r"(?:(?<![\w.+-])|(?<=\\[nrtbf])|(?<=\\u[0-9a-f]{4})|(?<=%[0-9a-f]{2}))"
+"""Nothing of a longer word or address; an escape that ends there is none."""
 
 
 @lru_cache(maxsize=16)
 def _whole(word: str) -> re.Pattern[str]:
-    """Return what finds a word that is no part of a longer address or word."""
-    return re.compile(rf"(?<![\w.+-]){re.escape(word)}(?![\w-]|\.\w)", re.IGNORECASE)
+    """Return what finds a word, however spelled, that is no part of a longer address or word."""
+    forms = "|".join(re.escape(form).replace(r"\ ", r"\s+") for form in spellings(word))
+    return re.compile(rf"{_BEFORE}(?:{forms})(?![\w-]|\.\w)", re.IGNORECASE)
 
 
 def scrub(connection: Connection, run_id: UUID, words: Words) -> dict[str, int]:

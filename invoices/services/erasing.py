@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from core.clock import utcnow
 from core.db import database
-from core.retention import pseudonyms
+from core.retention import layers, pseudonyms
 from core.retention.scrubbing import Words
 from invoices.models import Delivery, Document, Invoice, Origin
 from invoices.searching import search_text
@@ -40,6 +40,9 @@ DELIVERIES = Delivery.__table__
 EVENTS = StatusEvent.__table__
 PUSHES = Push.__table__
 SUPPRESSIONS = Suppression.__table__
+
+PAGE = 50
+"""Documents that are in memory at once."""
 
 UNTOLD = "a subscriber is not told yet"
 
@@ -153,10 +156,22 @@ def _empty_documents(connection: Connection, theirs: Theirs, words: Words) -> in
     other = database().among(columns.invoice_id, theirs.others)
     there = select(columns.id).where(columns.purged_at.is_(None))
     ids = list(connection.scalars(there.where(own)))
-    named = there.add_columns(columns.body).where(other, words.may_stand_in_bytes(columns.body))
-    ids += [row.id for row in connection.execute(named) if words.are_in(row.body)]
+    bodies = there.add_columns(columns.body).where(other).execution_options(yield_per=PAGE)
+    ids += [row.id for row in connection.execute(bodies) if words.are_in(row.body)]
     retention.empty(connection, ids)
     return len(ids)
+
+
+def unread(connection: Connection, theirs: Theirs) -> list[str]:
+    """Return the numbers of others' invoices that he got too, and that hold what nobody can read.
+
+    That is a PDF, a picture, something packed: whether it names him, people have to look.
+    """
+    columns = DOCUMENTS.c
+    other = (database().among(columns.invoice_id, theirs.others), columns.purged_at.is_(None))
+    bodies = select(INVOICES.c.number, columns.body).join(INVOICES).where(*other)
+    found = connection.execute(bodies.execution_options(yield_per=PAGE))
+    return sorted({row.number for row in found if layers.is_sealed(row.body)})
 
 
 def _erase_recipients(connection: Connection, theirs: Theirs, words: Words, secret_key: str) -> int:

@@ -96,14 +96,15 @@ def anna(client: FlaskClient, billing: SourceWithKey) -> UUID:
     with unit_of_work() as connection:
         why = f"{ADDRESS} has complained"
         connection.execute(
-            insert(AuditEntry.__table__), [_entry(f"{ADDRESS} was here", {"to": [ADDRESS]})]
+            insert(AuditEntry.__table__), [audit_entry(f"{ADDRESS} was here", {"to": [ADDRESS]})]
         )
         connection.execute(desk.DELIVERIES.update().values(reason=why))
     desk.change(PUSHES, state="delivered", due_at=None, finished_at=utcnow())
     return invoice_id
 
 
-def _entry(label: str, after: dict[str, object]) -> dict[str, object]:
+def audit_entry(label: str, after: dict[str, object]) -> dict[str, object]:
+    """A row of the audit in which somebody may stand."""
     return {
         "id": new_id(),
         "at": utcnow(),
