@@ -81,10 +81,29 @@ def restore(file: Path, *, force: bool) -> None:
             restored_from=taken_at,
             timezone=settings().timezone.key,
         )
+        undone = _erasures_since(database, taken_at)
         restoring.restore(database, reader, wish, _progress("restored"))
         click.echo(f"restored: {_told(reader.manifest)}")
     click.echo("Dispatch is paused: what was waiting may have been sent since the backup.")
     click.echo('See manage.py dispatch status --list, then dispatch resume --reason "…".')
+    click.echo("Before that, erase again who was erased since the backup (docs/retention.md).")
+    for line in undone:
+        click.echo(f"Undone by this: {visible(line)}")
+
+
+def _erasures_since(database: "Database", taken_at: datetime) -> list[str]:
+    """Say which persons were erased after a backup, as far as the database that it replaces knows.
+
+    Their addresses stand nowhere any more: the reason that was given tells whose request it was.
+    """
+    from core.retention import queries
+
+    with database.single() as connection:
+        found = queries.erasures_since(connection, taken_at)
+    return [
+        f"{run.started_at:%Y-%m-%d %H:%M} UTC by {run.asked_by}: {run.reason} ({run.result})"
+        for run in found
+    ]
 
 
 @click.command()

@@ -1,11 +1,13 @@
 """Reads of what retention has done."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, func, inspect, select
 
 from core.retention.models import RetentionRun
+from core.retention.names import ERASURE
 
 RUNS = RetentionRun.__table__
 
@@ -31,3 +33,15 @@ def last_runs(connection: Connection) -> dict[str, Row[Any]]:
 def newest(connection: Connection, count: int) -> Sequence[Row[Any]]:
     """Return up to `count` runs, the newest first."""
     return connection.execute(select(RUNS).order_by(RUNS.c.id.desc()).limit(count)).all()
+
+
+def erasures_since(connection: Connection, moment: datetime) -> Sequence[Row[Any]]:
+    """Return the erasures since a moment, the oldest first; none in a database without the table.
+
+    That is one that nobody has filled yet, or of a version that erased nobody.
+    """
+    if not inspect(connection).has_table(RUNS.name):
+        return []
+    columns = RUNS.c
+    mine = select(RUNS).where(columns.kind == ERASURE, columns.finished_at >= moment)
+    return connection.execute(mine.order_by(columns.id)).all()

@@ -78,6 +78,32 @@ def test_a_database_that_is_not_empty_is_kept_unless_forced(
     assert manage("restore", str(backup_file), "--force").returncode == 0
 
 
+def test_who_was_erased_since_the_backup_is_told_and_erased_again(
+    empty: Manage, tmp_path: Path
+) -> None:
+    anna = ("--address", "anna@privat.example", "--reason", "request 12", "--yes")
+    bob = ("--address", "bob@privat.example", "--reason", "request 11", "--yes")
+    assert empty("source", "add", "billing").returncode == 0
+    for address in (anna[1], bob[1]):
+        why = ("--source", "billing", "--reason", "asked us")
+        assert empty("suppression", "add", address, *why).returncode == 0
+    assert empty("erase", *bob).returncode == 0
+    path = str(tmp_path / "before.zip")
+    assert empty("backup", path).returncode == 0
+    assert empty("erase", *anna).returncode == 0
+    assert anna[1] not in empty("suppression", "list").stdout
+
+    done = empty("restore", path, "--force")
+
+    assert done.returncode == 0, done.stderr
+    assert "erase again who was erased since the backup" in done.stdout
+    [undone] = [line for line in done.stdout.splitlines() if line.startswith("Undone by this")]
+    assert "request 12" in undone
+    assert anna[1] in empty("suppression", "list").stdout
+    assert empty("erase", *anna).returncode == 0
+    assert "privat.example" not in empty("suppression", "list").stdout
+
+
 def test_a_backup_that_was_cut_off_changes_nothing(
     manage: Manage, backup_file: Path, tmp_path: Path
 ) -> None:
