@@ -15,9 +15,9 @@ from core.pump import Message
 from invoices.channels import Draft, Envelope
 from invoices.models import Attempt, Delivery, Document, Invoice
 from invoices.services import letters, suppression_holds
-from invoices.services.changes import Move, apply, lock_invoices
+from invoices.services.changes import follow
 from invoices.services.claims import WAITING
-from status.models import Cause, Status
+from status.models import Status
 
 INVOICES = Invoice.__table__
 DOCUMENTS = Document.__table__
@@ -63,7 +63,7 @@ def begin(
     rows = _with_documents(connection, connection.execute(_envelopes(begun)).all())
     attempts = [_attempt_row(row, now) for row in rows]
     database().insert_many(connection, ATTEMPTS, attempts)
-    _mark_sending(connection, rows)
+    follow(connection, rows, Status.SENDING)
     drafts = letters.drafts(connection, [row.invoice_id for row in rows]) if has_letters else {}
     return [
         _envelope(row, attempt, drafts.get(row.invoice_id))
@@ -105,19 +105,7 @@ def _with_documents(connection: Connection, rows: Sequence[Row[Any]]) -> list[Ro
     mine = database().among(DELIVERIES.c.id, [row.id for row in gone])
     fewer = {"attempt_count": DELIVERIES.c.attempt_count - 1}
     connection.execute(update(DELIVERIES).where(mine).values(values | fewer))
-    invoices = lock_invoices(connection, [row.invoice_id for row in gone])
-    moves = [
-        Move(
-            invoice_id=row.invoice_id,
-            to=Status.HELD,
-            cause=Cause.DISPATCH,
-            delivery_id=row.id,
-            note=note,
-        )
-        for row in gone
-        if invoices[row.invoice_id].current_delivery_id == row.id
-    ]
-    apply(connection, invoices, moves)
+    follow(connection, gone, Status.HELD, {row.id: note for row in gone})
     return [row for row in rows if row.purged_at is None]
 
 
@@ -147,23 +135,4 @@ def _envelope(row: Row[Any], attempt: Mapping[str, Any], draft: Draft | None) ->
         media_type=row.media_type,
         body=row.body,
         draft=draft,
-    )
-
-
-def _mark_sending(connection: Connection, rows: Sequence[Any]) -> None:
-    """Say `sending` of each invoice whose current delivery has begun."""
-    invoices = lock_invoices(connection, [row.invoice_id for row in rows])
-    apply(
-        connection,
-        invoices,
-        [
-            Move(
-                invoice_id=row.invoice_id,
-                to=Status.SENDING,
-                cause=Cause.DISPATCH,
-                delivery_id=row.id,
-            )
-            for row in rows
-            if invoices[row.invoice_id].current_delivery_id == row.id
-        ],
     )

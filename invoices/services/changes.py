@@ -1,8 +1,9 @@
 """Changing an invoice's status: always with its event, always by rows that are locked."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from sqlalchemy import Connection, Row, update
 from core.db import database
 from invoices.models import Invoice
 from status import services as history
-from status.models import Cause
+from status.models import Cause, Status
 
 INVOICES = Invoice.__table__
 
@@ -48,6 +49,31 @@ def lock_invoices(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Row
     """Lock invoices in the order of their ids, so that two batches cannot lock each other out."""
     wanted = database().among(INVOICES.c.id, ids)
     return {row.id: row for row in database().lock(connection, INVOICES, wanted, _MOVED)}
+
+
+def follow(
+    connection: Connection,
+    deliveries: Sequence[Row[Any]],
+    to: Status,
+    notes: Mapping[UUID, str] = MappingProxyType({}),
+) -> None:
+    """Let dispatch move the invoices whose current deliveries these are; `notes` by delivery.
+
+    The rows have `id` and `invoice_id`, and their locks are the caller's.
+    """
+    invoices = lock_invoices(connection, [row.invoice_id for row in deliveries])
+    moves = [
+        Move(
+            invoice_id=row.invoice_id,
+            to=to,
+            cause=Cause.DISPATCH,
+            delivery_id=row.id,
+            note=notes.get(row.id),
+        )
+        for row in deliveries
+        if invoices[row.invoice_id].current_delivery_id == row.id
+    ]
+    apply(connection, invoices, moves)
 
 
 def apply(connection: Connection, invoices: dict[UUID, Row[Any]], moves: Sequence[Move]) -> None:

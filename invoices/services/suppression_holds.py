@@ -10,10 +10,10 @@ from core.clock import utcnow
 from core.db import database
 from core.retention import pseudonyms
 from core.settings import current
-from invoices.services.changes import Move, apply, lock_invoices
+from invoices.services.changes import follow
 from invoices.services.claims import WAITING
 from invoices.suppression_queries import DELIVERIES, INVOICES, SUPPRESSIONS, is_active
-from status.models import Cause, Status
+from status.models import Status
 
 LONGEST_NOTE = 500
 
@@ -36,19 +36,7 @@ def hold(connection: Connection, token: UUID, ids: Sequence[UUID]) -> int:
         DELIVERIES,
         [{"id": row.id, "reason": notes[row.id], **values} for row in held],
     )
-    invoices = lock_invoices(connection, [row.invoice_id for row in held])
-    moves = [
-        Move(
-            invoice_id=row.invoice_id,
-            to=Status.HELD,
-            cause=Cause.DISPATCH,
-            delivery_id=row.id,
-            note=notes[row.id],
-        )
-        for row in held
-        if invoices[row.invoice_id].current_delivery_id == row.id
-    ]
-    apply(connection, invoices, moves)
+    follow(connection, held, Status.HELD, notes)
     return len(held)
 
 
