@@ -58,6 +58,9 @@ EXAMPLES = (
 class Database:
     """One database. `Database(url)` gives the class for the engine that the URL names.
 
+    What raises NotImplementedError each engine has in its own way; were it abstract, checkers would
+    refuse that call.
+
     Raises:
         SettingsError: unknown engine, missing driver, or a missing part of the URL; one line
             that names what to install or set.
@@ -340,6 +343,18 @@ class Database:
             _refuse(f"needs the driver of {self.url.drivername}: pip install '{self.package}'")
         except (ArgumentError, TypeError) as error:
             _refuse(f"cannot be used ({error}); write {EXAMPLES}")
+
+
+def passed(table: str, verb: str, mine: str) -> str:
+    """Return the condition of a trigger that `OLD` goes through a pass (core.retention.passes).
+
+    `verb` and `mine`, whether the pass is of this transaction and young, are SQL of the engine.
+    """
+    return (
+        "EXISTS (SELECT 1 FROM history_passes p"  # noqa: S608 - our own names
+        f" WHERE p.table_name = '{table}' AND p.verb = {verb}"
+        f" AND OLD.id < p.before_id AND {mine})"
+    )
 
 
 def _parse(url: str | URL) -> URL:

@@ -25,7 +25,7 @@ from sqlalchemy.dialects.mysql import insert
 
 from core.database import pymysql_silence
 from core.database.alone import wait_for
-from core.database.base import Database, Values
+from core.database.base import Database, Values, passed
 from core.database.rebuilding import Rebuild, present
 from core.types import UtcDateTime
 
@@ -175,19 +175,15 @@ class MysqlDatabase(Database):
         """Make both triggers anew, with the look for a pass."""
         same = " AND ".join(f"NEW.`{name}` <=> OLD.`{name}`" for name in facts)
         refuse = f"SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '{table} is append-only'"
+        mine = "p.owner = CONNECTION_ID() AND p.opened_at > UTC_TIMESTAMP(6) - INTERVAL 1 MINUTE"
         made = []
         for verb, more in (("UPDATE", f" AND {same}"), ("DELETE", "")):
             name = f"{table}_no_{verb.lower()}"
-            passed = (
-                "EXISTS (SELECT 1 FROM history_passes p"  # noqa: S608 - our own names
-                f" WHERE p.table_name = '{table}' AND p.verb = '{verb.lower()}'"
-                " AND OLD.id < p.before_id AND p.owner = CONNECTION_ID()"
-                " AND p.opened_at > UTC_TIMESTAMP(6) - INTERVAL 1 MINUTE)"
-            )
+            may = passed(table, f"'{verb.lower()}'", mine)
             made.append(f"DROP TRIGGER {name}")
             made.append(
                 f"CREATE TRIGGER {name} BEFORE {verb} ON {table} FOR EACH ROW"
-                f" BEGIN IF NOT ({passed}{more}) THEN {refuse}; END IF; END"
+                f" BEGIN IF NOT ({may}{more}) THEN {refuse}; END IF; END"
             )
         return made
 

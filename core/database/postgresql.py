@@ -36,7 +36,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from core.database import psycopg_direct, psycopg_silence
 from core.database.alone import wait_for
-from core.database.base import WATCHED, Database, Family, Values
+from core.database.base import WATCHED, Database, Family, Values, passed
 from core.database.rebuilding import Rebuild, in_one_transaction, present
 from core.types import UtcDateTime
 
@@ -237,16 +237,15 @@ class PostgresqlDatabase(Database):
     @staticmethod
     def guarded(table: str, facts: Sequence[str]) -> list[str]:
         """Put the look for a pass into the triggers' function."""
-        mine = f"p.table_name = '{table}' AND p.verb = lower(TG_OP) AND OLD.id < p.before_id"
-        now = (
+        mine = (
             "p.owner = pg_current_xact_id()::text"
             " AND p.opened_at > clock_timestamp() - interval '1 minute'"
         )
         old, new = (", ".join(f'{row}."{name}"' for name in facts) for row in ("OLD", "NEW"))
-        passed = f"EXISTS (SELECT 1 FROM history_passes p WHERE {mine} AND {now})"  # noqa: S608 - our own names
+        may = passed(table, "lower(TG_OP)", mine)
         body = (
-            f"BEGIN IF TG_OP = 'DELETE' THEN IF {passed} THEN RETURN OLD; END IF;"
-            f" ELSIF TG_OP = 'UPDATE' THEN IF {passed}"
+            f"BEGIN IF TG_OP = 'DELETE' THEN IF {may} THEN RETURN OLD; END IF;"
+            f" ELSIF TG_OP = 'UPDATE' THEN IF {may}"
             f" AND ROW({new}) IS NOT DISTINCT FROM ROW({old}) THEN RETURN NEW; END IF; END IF;"
             f" RAISE EXCEPTION '{table} is append-only'; END"
         )

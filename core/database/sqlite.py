@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 from core import owners
 from core.clock import utcnow
 from core.database.alone import wait_for
-from core.database.base import Database, Values
+from core.database.base import Database, Values, passed
 from core.database.rebuilding import Rebuild, in_one_transaction
 from core.errors import UnavailableError
 from core.types import UtcDateTime
@@ -159,14 +159,10 @@ class SqliteDatabase(Database):
         made = []
         for verb, more in (("UPDATE", f" AND {same}"), ("DELETE", "")):
             name = f"{table}_no_{verb.lower()}"
-            passed = (
-                "EXISTS (SELECT 1 FROM history_passes p"  # noqa: S608 - our own names
-                f" WHERE p.table_name = '{table}' AND p.verb = '{verb.lower()}'"
-                " AND OLD.id < p.before_id AND p.opened_at > datetime('now', '-1 minute'))"
-            )
+            may = passed(table, f"'{verb.lower()}'", "p.opened_at > datetime('now', '-1 minute')")
             made.append(f"DROP TRIGGER {name}")
             made.append(
-                f"CREATE TRIGGER {name} BEFORE {verb} ON {table} WHEN NOT ({passed}{more}) {refuse}"
+                f"CREATE TRIGGER {name} BEFORE {verb} ON {table} WHEN NOT ({may}{more}) {refuse}"
             )
         return made
 
