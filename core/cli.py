@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TextIO
+from typing import Literal, TextIO
 
 import click
 
@@ -22,8 +22,10 @@ from core.redaction import redact
 from core.visible import visible
 
 FAILED = 1
+WRONG_USE = 2
 WRONG_SETTINGS = 78
 INTERRUPTED = 130
+LONGEST_SHOWN = 80
 _ENDLESS = 100_000
 _STDOUT = 1
 
@@ -135,6 +137,8 @@ def run(group: click.Group, args: Sequence[str] | None = None) -> int:
         return _fail(error.lines, WRONG_SETTINGS)
     except KuvertError as error:
         return _fail([f"Error: {error.detail}"], FAILED)
+    except UnicodeEncodeError as error:
+        return _not_text(error)
     return result if isinstance(result, int) else 0
 
 
@@ -158,16 +162,17 @@ def output(rows: Row | Iterable[Row], as_json: bool) -> None:
 
 def _prepare_streams() -> None:
     # Python has None for a stream that was closed before the start (`>&-`).
-    sys.stdout = sys.stdout or _nowhere()
-    sys.stderr = sys.stderr or _nowhere()
+    sys.stdin = sys.stdin or _nowhere("r")
+    sys.stdout = sys.stdout or _nowhere("w")
+    sys.stderr = sys.stderr or _nowhere("w")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A name that the locale cannot write is shown with escapes, not with a traceback.
             stream.reconfigure(errors="backslashreplace")
 
 
-def _nowhere() -> TextIO:
-    return Path(os.devnull).open("w", encoding="utf-8")
+def _nowhere(mode: Literal["r", "w"]) -> TextIO:
+    return Path(os.devnull).open(mode, encoding="utf-8")
 
 
 def _aborted(error: click.Abort) -> int:
@@ -175,6 +180,16 @@ def _aborted(error: click.Abort) -> int:
     if isinstance(error.__context__, KeyboardInterrupt):
         return INTERRUPTED
     return _fail(["Error: the input ended before the answer; nothing was done"], FAILED)
+
+
+def _not_text(error: UnicodeEncodeError) -> int:
+    # Python keeps the bytes of an argument that are no text as lone surrogates. They are let in,
+    # for a file may be called so; nothing else may.
+    odd = str(error.object)
+    if any("\udc80" <= character <= "\udcff" for character in odd):
+        shown = odd if len(odd) <= LONGEST_SHOWN else f"{odd[:LONGEST_SHOWN]}…"
+        return _fail([f"Error: '{shown}' is not text: write it in UTF-8"], WRONG_USE)
+    raise error
 
 
 def _fail(lines: Iterable[str], code: int) -> int:

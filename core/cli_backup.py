@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from core.cli_db import opened
-from core.errors import ConflictError, SettingsError
+from core.errors import ConflictError, KuvertError, SettingsError
 from core.settings import current as settings
 from core.visible import visible
 
@@ -42,7 +42,10 @@ def backup(target: Path, *, verify: bool, force: bool) -> None:
     if verify:
         _verify(target)
         return
-    path = target / taking.default_name() if target.is_dir() else target
+    try:
+        path = target / taking.default_name() if target.is_dir() else target
+    except OSError as error:
+        raise KuvertError(f"cannot write {target}: {error.strerror}") from error
     with opened() as database:
         manifest = taking.take(database, path, _progress(), replace=force)
     click.echo(f"{visible(str(path))}: {_told(manifest)}, {path.stat().st_size:,} bytes")
@@ -124,7 +127,7 @@ def move(to: str, *, force: bool) -> None:
             goal = Database(sys.stdin.readline().strip() if to == "-" else to)
         except SettingsError as error:
             lines = [line.replace("KUVERT_DATABASE_URL", "--to") for line in error.lines]
-            raise SettingsError(lines) from error
+            raise click.UsageError("; ".join(lines)) from error
         target = stack.enter_context(opened(goal))
         _refuse_same(source, target)
         _refuse_living(source, "move")

@@ -13,7 +13,9 @@ import pytest
 
 import manage
 from core import cli
+from tests.support.command import Manage
 from tests.support.commands import every_command
+from tests.support.environment import ENVIRON
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = """
@@ -198,6 +200,35 @@ def test_an_error_of_ours_is_one_line_without_its_password(program: list[str]) -
     assert result.stderr == (
         "Error: cannot reach mysql+pymysql://u:***@h/db\\nor \\u001b[31m not\n"
     )
+
+
+def test_bytes_that_are_no_text_are_wrong_use(tmp_path: Path) -> None:
+    manage = Manage(tmp_path, ENVIRON)
+    assert manage("db", "upgrade").returncode == 0
+
+    for command in (("source", "disable"), ("key", "add"), ("provider", "pause")):
+        done = manage(*command, os.fsdecode(b"a\xff"))
+
+        assert done.returncode == 2
+        assert done.stderr == "Error: 'a\\udcff' is not text: write it in UTF-8\n"
+
+
+def test_a_closed_input_has_ended(tmp_path: Path) -> None:
+    """`<&-` and all that reads from it."""
+    environ = {**os.environ, **ENVIRON, "KUVERT_HOME": str(tmp_path)}
+    for command in (
+        "db upgrade",
+        "user add ann@example.com --role viewer --password-stdin",
+        "move --to -",
+        "db downgrade 0021",
+    ):
+        closed = ["sh", "-c", f"exec {sys.executable} {ROOT}/manage.py {command} <&-"]
+        done = subprocess.run(closed, env=environ, capture_output=True, text=True, check=False)
+
+        assert done.returncode in {0, 1, 2}, done.stderr
+        assert (done.returncode == 0) == (command == "db upgrade")
+        assert "Traceback" not in done.stderr
+        assert done.stderr.count("Error: ") == (command != "db upgrade")
 
 
 def test_a_bug_shows_its_traceback(program: list[str]) -> None:
