@@ -34,6 +34,7 @@ def verdict_of(status: str, words: str, notice: str = "It failed.") -> tuple[str
         "550 Empfänger unbekannt",
         "550 Die Adresse wurde nicht gefunden",
         "550 5.4.1 Recipient address rejected: Access denied. AS(201806281)",
+        "550 RESOLVER.ADR.ExRecipNotFound; not found",
         "550 unrouteable address",
         "553 nowhere.example does not exist",
         "556 nothing is read here",
