@@ -119,6 +119,7 @@ TEXTS = {
 }
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("name", TEXTS)
 def test_what_stands_in_a_text_in_a_code_is_replaced(billing: SourceWithKey, name: str) -> None:
     add_invoice(billing, buyer={"name": "Grün AG", "email": "office@gruen.example"})

@@ -171,8 +171,9 @@ def test_a_hold_that_comes_between_two_batches_is_heard(
     assert [bool(row.body) for row in desk.rows(DOCUMENTS)] == [False, False, True]
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("what", ["invoice", "address"])
-@pytest.mark.parametrize("kind", ["documents", "mails", "events"])
+@pytest.mark.parametrize("kind", ["documents", "mails"])
 def test_a_hold_waits_for_the_batch_that_is_under_way(
     app: Flask, invoice_id: UUID, kind: str, what: str
 ) -> None:
