@@ -201,10 +201,13 @@ def words_of(table: Table) -> Sequence[str]:
 def _write(
     connection: Connection, table: Table, rows: Sequence[Mapping[Any, Any]], words: Words
 ) -> None:
-    names = words_of(table)
+    columns = [table.c[name] for name in words_of(table)]
     for row in rows:
-        values = {name: words.replaced(row[name]) for name in names}
-        changed = {name: value for name, value in values.items() if value != row[name]}
         mine = [column == row[column.name] for column in table.primary_key.columns]
-        if changed:
-            connection.execute(update(table).where(*mine).values(changed))
+        # As it is now: somebody may have written other words since it was found.
+        locked = select(*columns).where(*mine).with_for_update()
+        for found in connection.execute(locked).mappings().all():
+            values = {name: words.replaced(value) for name, value in found.items()}
+            changed = {name: value for name, value in values.items() if value != found[name]}
+            if changed:
+                connection.execute(update(table).where(*mine).values(changed))
