@@ -1,10 +1,13 @@
 """Documents go when their time is over; what tells a repeat, and history, stays."""
 
 import json
+import threading
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
@@ -151,6 +154,44 @@ def test_it_cannot_be_sent_again(purged: UUID) -> None:
         actions.resend(connection, purged, ORDER, confirm=True)
 
     assert len(desk.rows(desk.DELIVERIES)) == 1
+
+
+def test_of_a_purge_and_a_resend_at_once_one_wins(
+    app: Flask, source: SourceWithKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each document is there and due once more, or gone and nobody is to send it."""
+    monkeypatch.setattr(retention, "PAGE", 2)
+    ids = [add_invoice(source) for _ in range(12)]
+    ageing.settle()
+    start = threading.Barrier(3)
+    refused: list[UUID] = []
+
+    def send_again(mine: list[UUID]) -> None:
+        with app.app_context():
+            start.wait(10)
+            for invoice_id in mine:
+                try:
+                    with unit_of_work() as connection:
+                        actions.resend(connection, invoice_id, ORDER, confirm=True)
+                except GoneError:
+                    refused.append(invoice_id)
+
+    def purge() -> None:
+        with app.app_context():
+            start.wait(10)
+            ageing.purge(KIND)
+
+    works = (purge, partial(send_again, ids[:5:-1]), partial(send_again, ids[:6]))
+    threads = [threading.Thread(target=work) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    emptied = {row.invoice_id for row in desk.rows(DOCUMENTS) if not row.body}
+    due = {row.invoice_id for row in desk.rows(desk.DELIVERIES) if row.due_at is not None}
+    assert emptied == set(refused)
+    assert due == set(ids) - emptied
 
 
 def test_an_empty_document_is_never_handed_over(purged: UUID) -> None:
