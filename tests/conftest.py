@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from argon2 import PasswordHasher
 from flask import Flask
@@ -26,6 +27,14 @@ from tests.support import brokers, extras, factories
 from tests.support.console import Console
 from tests.support.databases import ENGINES, Wipe, new_database
 from tests.support.environment import ENVIRON, make_settings
+
+# What pyproject.toml chooses: the same examples in each run, however busy the machine is.
+hypothesis.settings.register_profile(
+    "steady",
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
