@@ -64,7 +64,7 @@ def test_a_passkey_is_called_by_its_owner_and_its_name(app: Flask) -> None:
                 user_id=rows()[0].id,
                 name="laptop",
                 credential_id=b"c0ffee",
-                public_key=b"f00d",
+                public_key=b"her public key",
                 sign_count=0,
                 backup_state=False,
                 device_type="single_device",
@@ -79,7 +79,7 @@ def test_a_passkey_is_called_by_its_owner_and_its_name(app: Flask) -> None:
     added, renamed = entries(kind="passkeys")
     assert (added.label, added.after["public_key"]) == ("ann@example.com laptop", "set")
     assert renamed.after == {"name": "phone"}
-    assert "f00d" not in str(entries())
+    assert "her public key" not in str(entries())
 
 
 def rows() -> list[Row[Any]]:
