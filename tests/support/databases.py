@@ -38,6 +38,13 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - with a folder of our own in it
 ROOM = 2**30
 """Bytes that must be free; databases of tests take far less. Containers often have 64 MB."""
 
+PASS = (
+    "INSERT INTO history_passes (id, run_id, table_name, verb, before_id, owner, opened_at)"
+    " VALUES (UUID(), UUID(), :table, 'delete', 'ffffffff-ffff-ffff-ffff-ffffffffffff',"
+    " CONNECTION_ID(), UTC_TIMESTAMP(6))"
+)
+"""Lets this connection to MySQL delete from an append-only table."""
+
 Wipe = Callable[[], None]
 
 
@@ -136,9 +143,13 @@ def _wiper(engine: str, own: Engine) -> Wipe:
     def wipe() -> None:
         with own.begin() as connection:
             connection.execute(text(begin))
-            for table in _filled(connection, tables):
-                verb = "TRUNCATE TABLE" if table in guarded else "DELETE FROM"
-                connection.execute(text(f"{verb} {table}"))
+            filled = _filled(connection, tables)
+            passes = [{"table": table} for table in guarded.intersection(filled)]
+            if passes:
+                connection.execute(text(PASS), passes)
+            # The passes of this wipe go last.
+            for table in (*filled, *(["history_passes"] if passes else [])):
+                connection.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - our own tables
             for reflected, rows in entered:
                 connection.execute(insert(reflected), rows)
             connection.execute(text(end))
@@ -160,7 +171,10 @@ def _entered(own: Engine, tables: list[str]) -> list[tuple[Table, list[dict[str,
 
 
 def _guarded(own: Engine) -> frozenset[str]:
-    """Return MySQL's append-only tables: only TRUNCATE, which is slow, passes their triggers."""
+    """Return MySQL's append-only tables: their triggers want a pass, as retention has it.
+
+    TRUNCATE needs none, and takes fifty times as long.
+    """
     columns = "SELECT DISTINCT event_object_table FROM information_schema.triggers"
     of_deletes = "trigger_schema = DATABASE() AND event_manipulation = 'DELETE'"
     with own.connect() as connection:
