@@ -7,6 +7,7 @@ import importlib
 import io
 import json
 import os
+import re
 import select
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -138,7 +139,7 @@ def run(group: click.Group, args: Sequence[str] | None = None) -> int:
     except KuvertError as error:
         return _fail([f"Error: {error.detail}"], FAILED)
     except UnicodeEncodeError as error:
-        return _not_text(error)
+        return _not_text(error, sys.argv if args is None else args)
     return result if isinstance(result, int) else 0
 
 
@@ -182,14 +183,14 @@ def _aborted(error: click.Abort) -> int:
     return _fail(["Error: the input ended before the answer; nothing was done"], FAILED)
 
 
-def _not_text(error: UnicodeEncodeError) -> int:
+def _not_text(error: UnicodeEncodeError, args: Sequence[str]) -> int:
     # Python keeps the bytes of an argument that are no text as lone surrogates. They are let in,
     # for a file may be called so; nothing else may.
-    odd = str(error.object)
-    if any("\udc80" <= character <= "\udcff" for character in odd):
-        shown = odd if len(odd) <= LONGEST_SHOWN else f"{odd[:LONGEST_SHOWN]}…"
-        return _fail([f"Error: '{shown}' is not text: write it in UTF-8"], WRONG_USE)
-    raise error
+    odd = next((one for one in args if re.search("[\udc80-\udcff]", one)), None)
+    if odd is None:
+        raise error
+    shown = odd if len(odd) <= LONGEST_SHOWN else f"{odd[:LONGEST_SHOWN]}…"
+    return _fail([f"Error: '{shown}' is not text: write it in UTF-8"], WRONG_USE)
 
 
 def _fail(lines: Iterable[str], code: int) -> int:
