@@ -15,6 +15,9 @@ logger = logging.getLogger(__name__)
 BROKER_ERRORS = (KombuError, AMQPError, OSError)
 """What a broker that is away, blocked or set up otherwise makes of a publish."""
 
+MOST_RUNS = 5
+"""How often a message may be handed out whose workers die of it."""
+
 DEAD_EXCHANGE = Exchange("kuvert.dead", type="fanout", durable=True)
 DEAD_QUEUE = Queue("dead", DEAD_EXCHANGE, durable=True)
 
@@ -40,7 +43,8 @@ def _arguments(name: str, queue_type: str) -> dict[str, Any]:
         return {"x-max-length": 1, "x-single-active-consumer": True}
     dead = {"x-dead-letter-exchange": DEAD_EXCHANGE.name}
     if queue_type == "quorum":
-        return {**dead, "x-queue-type": "quorum", "x-delivery-limit": 5}
+        # RabbitMQ counts what follows the first time.
+        return {**dead, "x-queue-type": "quorum", "x-delivery-limit": MOST_RUNS - 1}
     return dead
 
 

@@ -38,12 +38,19 @@ def upgrade() -> None:
 @click.argument("revision")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def downgrade(revision: str, *, yes: bool) -> None:
-    """Take the database back to REVISION; `base` removes every table and what is in it."""
+    """Take the database back to REVISION; `base` removes every table and what is in it.
+
+    Says first what goes, which only a backup brings back.
+    """
     from core import migrations
 
-    if not yes:
-        click.confirm(f"Take the database back to {revision}? Data may go", abort=True)
     with opened() as database:
+        lost = migrations.losses(database, revision)
+        for line in lost:
+            click.echo(f"goes: {line}", err=True)
+        if not yes:
+            what = "what is listed goes for good" if lost else "no rows go"
+            click.confirm(f"Take the database back to {revision}? {what}", abort=True)
         migrations.downgrade(database, revision)
     click.echo(f"the database is at {revision}")
 

@@ -1,5 +1,6 @@
 """Bringing a database to the schema of this code, and saying where it stands."""
 
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
@@ -11,7 +12,8 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, column, func, inspect, select
+from sqlalchemy import table as sql_table
 
 from core.database import Database
 from core.errors import KuvertError
@@ -129,6 +131,51 @@ def downgrade(database: Database, revision: str) -> None:
         command.downgrade(_config(database), revision)
     except CommandError as error:
         raise KuvertError(str(error)) from error
+
+
+def losses(database: Database, revision: str) -> list[str]:
+    """Say what `downgrade` to `revision` would take away: rows and values by table and column.
+
+    An empty database at that revision is made for it, beside the temporary files.
+
+    Raises:
+        KuvertError: there is no such revision, or a newer Kuvert has been here.
+    """
+    _check_known(database)
+    with tempfile.TemporaryDirectory() as folder:
+        other = Database(f"sqlite:///{folder}/kuvert.db")
+        try:
+            if revision != "base":
+                upgrade(other, revision)
+            left = _columns(other)
+        except CommandError as error:
+            raise KuvertError(str(error)) from error
+        finally:
+            other.close()
+    found = []
+    with database.single() as connection:
+        for table, columns in sorted(_columns(database).items()):
+            if table == VERSION_TABLE:
+                continue
+            if table not in left:
+                found += _counted(connection, table, None, "rows")
+                continue
+            for name in sorted(columns - left[table]):
+                found += _counted(connection, table, name, "values")
+    return found
+
+
+def _columns(database: Database) -> dict[str, set[str]]:
+    """Return the names of the columns by table."""
+    listed = inspect(database.engine).get_multi_columns()
+    return {table: {column["name"] for column in columns} for (_, table), columns in listed.items()}
+
+
+def _counted(connection: Connection, table: str, name: str | None, what: str) -> list[str]:
+    """Say how many rows a table has, or a column's values; nothing where there are none."""
+    counted = func.count() if name is None else func.count(column(name))
+    count = connection.scalar(select(counted).select_from(sql_table(table)))
+    return [f"{table}.{name}: {count} {what}" if name else f"{table}: {count} {what}"] * bool(count)
 
 
 def _check_known(database: Database) -> None:

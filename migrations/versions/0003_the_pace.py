@@ -19,5 +19,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     for table in TABLES:
-        with op.batch_alter_table(table) as batch:
-            batch.drop_column("pace")
+        # Not as a batch: SQLite would make the table anew, which rows of others refer to.
+        op.drop_column(table, "pace")
