@@ -22,6 +22,7 @@ from tests.support.processes import Child
 pytestmark = [pytest.mark.processes, pytest.mark.storm]
 
 OTHER_CLOCK = (sys.executable, "-m", "tests.support.other_clock")
+WARNING = "this host's clock and the database's differ"
 AHEAD, BEHIND = (*OTHER_CLOCK, "600"), (*OTHER_CLOCK, "-600")
 
 
@@ -73,6 +74,11 @@ def test_hosts_whose_clocks_differ_run_each_slot_once_and_in_time(
         assert max(late) <= 30
         assert in_force <= 2
         assert max(first, second) <= 6
+        # G18.
+        silent = [
+            name for name, child in own.kuvert.children.items() if WARNING not in child.output()
+        ]
+        assert silent == []
 
 
 def _edit_on_the_host_behind(own: Desk) -> float:
