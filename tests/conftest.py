@@ -155,7 +155,9 @@ class _Stage:
 
 
 @pytest.fixture(scope="session")
-def stage(engine: str, home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Stage]:
+def engine_stage(
+    engine: str, home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[_Stage]:
     """Build the application of an engine once."""
     with new_database(engine, tmp_path_factory.mktemp(engine)) as (url, wipe):
         app = create_app(make_settings(home, DATABASE_URL=url))
@@ -167,25 +169,25 @@ def stage(engine: str, home: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture
-def database_url(stage: _Stage) -> str:
+def database_url(engine_stage: _Stage) -> str:
     """Where the database of the test is."""
-    return stage.database_url
+    return engine_stage.database_url
 
 
 @pytest.fixture
-def app(stage: _Stage) -> Iterator[Flask]:
+def app(engine_stage: _Stage) -> Iterator[Flask]:
     """The application, inside its context, over an empty database."""
-    with stage.app.app_context():
+    with engine_stage.app.app_context():
         db.session.remove()
         database().close()
-        stage.wipe()
+        engine_stage.wipe()
         actor.forget()
         # Tasks run in the newest application: one that an earlier test has built may still hold
         # the database file of then.
-        celery = stage.app.extensions["celery"]
+        celery = engine_stage.app.extensions["celery"]
         celery.set_current()
         celery.set_default()
-        yield stage.app
+        yield engine_stage.app
         db.session.remove()
 
 
@@ -196,21 +198,21 @@ def client(app: Flask) -> FlaskClient:
 
 
 @pytest.fixture
-def source(app: Flask, stage: _Stage) -> factories.SourceWithKey:
+def source(app: Flask, engine_stage: _Stage) -> factories.SourceWithKey:
     """A test source whose invoices go to the sandbox, and its key.
 
     A third of what a usual test takes went into making one; in a file it is made once.
     """
-    path = stage.untouched_file
+    path = engine_stage.untouched_file
     if path is None:
         return factories.add_source("erp")
-    if stage.kept is None:
-        stage.kept = factories.add_source("erp"), path.with_name("source.db")
+    if engine_stage.kept is None:
+        engine_stage.kept = factories.add_source("erp"), path.with_name("source.db")
         database().close()
-        shutil.copyfile(path, stage.kept[1])
+        shutil.copyfile(path, engine_stage.kept[1])
     else:
-        shutil.copyfile(stage.kept[1], path)
-    return stage.kept[0]
+        shutil.copyfile(engine_stage.kept[1], path)
+    return engine_stage.kept[0]
 
 
 @pytest.fixture

@@ -38,13 +38,13 @@ class _Stage(Protocol):
 
 
 @pytest.fixture(scope="module")
-def mailing(stage: _Stage, home: Path) -> Iterator[tuple[Flask, MailServer]]:
+def mailing(engine_stage: _Stage, home: Path) -> Iterator[tuple[Flask, MailServer]]:
     """A Kuvert that can send mail, over the database of the tests, and where its mail goes."""
     with mail_server() as server:
         built = create_app(
             make_settings(
                 home,
-                DATABASE_URL=stage.database_url,
+                DATABASE_URL=engine_stage.database_url,
                 SMTP_URL=server.url,
                 MAIL_FROM="Kuvert <kuvert@seller.example>",
                 PUBLIC_URL=f"{PUBLIC}/api-only",
