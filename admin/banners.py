@@ -11,10 +11,11 @@ from core.schedules import queries
 
 @dataclass(frozen=True, slots=True)
 class Banner:
-    """One sentence; `kind` is danger, warning or info."""
+    """One sentence; `kind` is danger, warning or info, `endpoint` the page that mends it."""
 
     kind: str
     text: str
+    endpoint: str
 
 
 CALM = "a beat leads and dispatch goes on"
@@ -32,9 +33,9 @@ def banners() -> list[Banner]:
     found = []
     if not is_led:
         text = _("No beat is running: nothing on the schedule is done. Start it: manage.py beat.")
-        found.append(Banner("danger", text))
+        found.append(Banner("danger", text, "schedule.index_view"))
     if lasting is not None:
-        found.append(Banner("danger", _paused(lasting)))
+        found.append(Banner("danger", _paused(lasting), "dispatch_pause.index_view"))
     if not found:
         database().remember(CALM, CALM_SECONDS)
     return found

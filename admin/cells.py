@@ -179,6 +179,7 @@ ODD = frozenset(
         "unknown",
         "unclear",
         "held",
+        "in_force",
         "unmapped",
         "orphan",
         "disabled",
@@ -208,6 +209,29 @@ def badge_of(word: str | None) -> Markup:
 def badge(view: object, context: object, row: Row[Any], name: str) -> Markup:  # noqa: ARG001
     """Show column `name` as a badge."""
     return badge_of(row._mapping[name])
+
+
+def asker(words: str) -> str:
+    """Say who asked for something: a task of the schedule is nobody."""
+    task = words.removeprefix("task ")
+    return words if task == words else _("by itself (%(task)s)", task=task)
+
+
+def asked_by(view: object, context: object, row: Row[Any], name: str) -> str:  # noqa: ARG001
+    """Show column `name` as who asked."""
+    return asker(row._mapping[name])
+
+
+def week(view: object, context: object, row: Row[Any], name: str) -> Markup:  # noqa: ARG001
+    """Show column `name` as a week such as 2026-W47, in one line."""
+    return Markup('<span class="short">{}</span>').format(row._mapping[name])
+
+
+def words(said: Mapping[str, object]) -> Cell:
+    """Return what shows a column in the words of `said`, or as it is where nobody wrote any."""
+    return lambda view, context, row, name: plain(  # noqa: ARG005
+        said.get(row._mapping[name], row._mapping[name])
+    )
 
 
 def code(view: object, context: object, row: Row[Any], name: str) -> Markup:  # noqa: ARG001

@@ -203,6 +203,31 @@ def read(
     return clauses, ignored
 
 
+def belonging(
+    connection: Connection,
+    filters: Sequence[Filter],
+    references: Mapping[str, Reference],
+    given: Mapping[str, Any],
+) -> list[tuple[Label, str]]:
+    """Return what a list is narrowed to that no field of it shows: its label, how it is called."""
+    hidden = [item for item in filters if isinstance(item, Hidden) and given.get(item.name)]
+    return [
+        (item.label, _called(connection, references.get(item.column), str(given[item.name])))
+        for item in hidden
+    ]
+
+
+def _called(connection: Connection, reference: Reference | None, given: str) -> str:
+    try:
+        key = UUID(given)
+    except ValueError:
+        return given
+    if reference is None:
+        return given
+    shown = select(reference.table.c[reference.shown]).where(reference.table.c.id == key)
+    return str(connection.scalar(shown) or given)
+
+
 def share_names(chosen: Chosen, references: Mapping[str, Reference]) -> None:
     """Let cells show the names that a list to choose from has looked up already."""
     for item, options in chosen:

@@ -172,6 +172,11 @@ class LocalTimeField(StringField):
 
     widget = DateTimeLocalInput()
 
+    def __init__(self, label: Any, *args: Any, description: Any = "", **kwargs: Any) -> None:
+        zoned = _("in %(zone)s", zone=zone().key)
+        told = f"{zoned}; {description}" if description else zoned
+        super().__init__(label, *args, description=told, **kwargs)
+
     def _value(self) -> str:
         if self.raw_data:
             return str(self.raw_data[0])

@@ -19,7 +19,7 @@ from admin.access import holds
 from admin.acts import Act
 from admin.addresses import address_of
 from admin.base import TableView
-from admin.filters import Chosen, share_names
+from admin.filters import Chosen, belonging, share_names
 from core.clock import utcnow
 from core.db import database, reading
 
@@ -102,6 +102,7 @@ class ListView(TableView):
             count, page, rows = wanted.counted_page(connection, args.page, size)
             overview = self.overview(connection, wanted)
             chosen = [(item, item.options(connection)) for item in self.narrowed_by]
+            told = belonging(connection, self.narrowed_by, self.references, args.extra_args)
             share_names(chosen, self.references)
             listing.learn_names(connection, self.references, rows)
         language = str(get_locale())
@@ -117,6 +118,7 @@ class ListView(TableView):
             count_words=_count_words(count),
             is_narrowed=bool(request.args.keys() - {"page", "page_size", "sort", "desc"}),
             bar=self._bar(args, chosen, language),
+            belonging=told,
             list_columns=heads,
             sortable_columns=self._sortable_columns,
             export_url=_joined(self._export_path(), _words(args), {}),

@@ -197,7 +197,8 @@ def spread(error: KuvertError, form: AdminForm) -> None:
     for finding in error.findings:
         name = finding.where.strip("/").split("/")[0]
         if name in form:
-            form[name].errors = [*form[name].errors, finding.message]
+            message = finding.message.removeprefix(f"{name}: ")  # its label says so
+            form[name].errors = [*form[name].errors, message]
         else:
             left.append(finding.message)
     if left or not error.findings:

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from admin import cells
 from callbacks.models import CallbackKind
 from callbacks.timeline import Entry, Kind
+from status.models import PushState
 
 LONGEST_NOTE = 300
 
@@ -42,7 +43,7 @@ def _line(entry: Entry) -> Line:
         title=_TITLES[entry.kind](entry.row._mapping),
         note=_shortened(entry.note),
         took=cells.span(entry.took) if entry.took is not None else "",
-        due_at=entry.due_at,
+        due_at=None if entry.state == PushState.PARKED else entry.due_at,
         link=_link(entry),
     )
 

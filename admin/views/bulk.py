@@ -20,6 +20,14 @@ from core.errors import InputError
 from invoices.models import BulkAct, BulkState
 from invoices.services import bulk
 
+VERBS = {
+    "cancel": _l("Cancel"),
+    "hold": _l("Hold"),
+    "release": _l("Release"),
+    "resend": _l("Send again"),
+}
+"""What the buttons say."""
+
 SHOWN_ITEMS = 200
 REQUEST_SECONDS = 3.0
 """How long a request works on it by itself; workers do what is left."""
@@ -113,6 +121,14 @@ def _stop(connection: Connection, key: UUID, form: Any) -> object:  # noqa: ARG0
     return key
 
 
+class Verb(filters.OneOf):
+    """What was done, in the words of its button."""
+
+    def options(self, connection: Connection) -> filters.Options:  # noqa: ARG002
+        """Return the verbs and their words."""
+        return [(verb, str(VERBS[verb])) for verb in self.words]
+
+
 class BulkActs(DeskView):
     """What was asked for many invoices at once, and how far it has come."""
 
@@ -122,9 +138,9 @@ class BulkActs(DeskView):
     hidden = frozenset({"nonce", "lease_token", "due_at"})
     narrowed_by = (
         filters.OneOf("state", _l("State"), BulkState),
-        filters.OneOf("verb", _l("What"), bulk.BULK_VERBS),
+        Verb("verb", _l("What"), bulk.BULK_VERBS),
     )
-    formats = {"state": cells.badge}
+    formats = {"state": cells.badge, "verb": cells.words(VERBS)}
     details = ("state", "verb", "reason", "actor", "options", "created_at", "finished_at")
     intro = _l("Choose all rows of a list of invoices to do something to many of them at once.")
     empty = _l("Nothing was done to many invoices at once yet.")
@@ -140,6 +156,10 @@ class BulkActs(DeskView):
             is_dangerous=True,
         ),
     )
+
+    def called(self, row: Row[Any]) -> str:
+        """Return how an act is called in sentences: as its button is."""
+        return str(VERBS.get(row.verb, row.verb))
 
     def about(self, connection: Connection, row: Row[Any]) -> dict[str, Any]:
         """Return how far it has come, and what became of each invoice."""

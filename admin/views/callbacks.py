@@ -182,7 +182,11 @@ class Callbacks(DeskView):
         filters.CreatedSince("received_from", _l("Received from")),
         filters.CreatedUntil("received_to", _l("to")),
     )
-    formats = {"state": cells.badge, "note": cells.excerpt}
+    formats = {
+        "state": cells.badge,
+        "note": cells.excerpt,
+        "kind": cells.words({CallbackKind.DSN: _l("mail")}),
+    }
     details = (
         "state",
         "note",

@@ -3,9 +3,10 @@
 from typing import Any
 from uuid import UUID
 
-from flask import Response, abort, request
+from flask import Response, abort, flash, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
+from flask_admin.helpers import get_redirect_target
 from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -25,6 +26,7 @@ from core.errors import ForbiddenError
 from invoices import pdf, queries, searching
 from invoices.models import Document, Invoice, Provider, Source
 from invoices.services import actions
+from invoices.values import CREDIT_NOTE_CODES
 from status.models import Cause, Status
 
 PROVIDERS = Provider.__table__
@@ -165,6 +167,12 @@ ACTS = (
 )
 
 
+def _type(view: object, context: object, row: Row[Any], name: str) -> str:  # noqa: ARG001
+    """Show a code of UNTDID 1001 with what it means."""
+    code = row._mapping[name]
+    return f"{_('credit note') if code in CREDIT_NOTE_CODES else _('invoice')} ({code})"
+
+
 class Invoices(DeskView):
     """Every invoice; the services of the package alone change one."""
 
@@ -189,7 +197,12 @@ class Invoices(DeskView):
         filters.CreatedSince("created_from", _l("Taken in from")),
         filters.CreatedUntil("created_to", _l("to")),
     )
-    formats = {"status": cells.badge, "payable_amount": cells.money, "tax_amount": cells.money}
+    formats = {
+        "status": cells.badge,
+        "payable_amount": cells.money,
+        "tax_amount": cells.money,
+        "type_code": _type,
+    }
     details = (
         "status",
         "payable_amount",
@@ -262,6 +275,9 @@ class Invoices(DeskView):
         verb = request.form.get("action")
         if bulk.is_wanted(verb):
             return bulk.carry_out(self, next(act for act in self.acts if act.name == verb))
+        if request.form.get("all") == "yes" and not request.form.getlist("rowid"):
+            flash(_("This is done to ticked rows alone, not to all of a list."), "warning")
+            return redirect(get_redirect_target() or self.get_url(".index_view"))
         return super().action_view()
 
     @expose("/pdf/")

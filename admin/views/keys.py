@@ -109,6 +109,7 @@ class ApiKeys(DeskView):
     )
     form = NewKeyForm
     edit_form_class = KeyForm
+    create_words = _l("Add a key")
     create_role = edit_role = Role.ADMIN
     needs_fresh = True
     acts = (

@@ -82,7 +82,7 @@ def notes_on(view: TableView, connection: Connection, invoice_id: UUID) -> list[
 
 def _standing(view: object, context: object, row: Row[Any], name: str) -> Any:  # noqa: ARG001
     """Say whether a hold is in force."""
-    return cells.moment(row.lifted_at) if row.lifted_at else cells.badge_of("held")
+    return cells.moment(row.lifted_at) if row.lifted_at else cells.badge_of("in_force")
 
 
 class LegalHolds(DeskView):
@@ -105,6 +105,8 @@ class LegalHolds(DeskView):
         "id",
     )
     form = NewHoldForm
+    create_words = _l("Hold all of an address")
+    save_words = _l("Hold")
     create_role = MAY_DECIDE
     acts = (LIFT,)
     intro = _l("What is held is neither removed by retention nor erased, whatever its age.")
@@ -113,6 +115,10 @@ class LegalHolds(DeskView):
     def called(self, row: Row[Any]) -> str:
         """Return how a hold is called in sentences."""
         return _("Legal hold: %(reason)s", reason=row.reason)
+
+    def about(self, connection: Connection, row: Row[Any]) -> dict[str, Any]:  # noqa: ARG002
+        """Say beside its title whether it is in force."""
+        return {"badge": cells.badge_of("lifted" if row.lifted_at else "in_force")}
 
     def create(self, connection: Connection, form: Any) -> UUID:
         """Hold all of an address."""

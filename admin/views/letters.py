@@ -116,6 +116,7 @@ class Letters(DeskView):
     )
     form = NewLetterForm
     edit_form_class = LetterForm
+    create_words = _l("Word a letter")
     create_role = edit_role = remove_role = MAY_WORD
     list_template = "kuvert/admin/letters.html"
     details_template = "kuvert/admin/letter.html"

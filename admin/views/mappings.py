@@ -108,6 +108,7 @@ class Mappings(DeskView):
     )
     form = NewMappingForm
     edit_form_class = MappingForm
+    create_words = _l("Add a word")
     create_role = edit_role = remove_role = MAY_MAP
     list_template = "kuvert/admin/mappings.html"
     intro = _l(

@@ -75,6 +75,11 @@ RESUME = Act(
 )
 
 
+def _resumed(view: object, context: object, row: Row[Any], name: str) -> Any:  # noqa: ARG001
+    """Say since when dispatch goes on, or that it does not."""
+    return cells.moment(row.resumed_at) if row.resumed_at else cells.badge_of("paused")
+
+
 class DispatchPauses(DeskView):
     """Every pause, and what waits while one lasts."""
 
@@ -91,7 +96,7 @@ class DispatchPauses(DeskView):
         "resume_reason",
         "id",
     )
-    formats = {"reason": cells.excerpt}
+    formats = {"reason": cells.excerpt, "resumed_at": _resumed}
     form = PauseForm
     create_role = Role.ADMIN
     create_words = _l("Pause dispatch")

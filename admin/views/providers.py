@@ -171,6 +171,7 @@ class Providers(DeskView):
     )
     form = NewProviderForm
     edit_form_class = ProviderForm
+    create_words = _l("Add a provider")
     create_role = edit_role = Role.ADMIN
     needs_fresh = True
     acts = ACTS

@@ -25,13 +25,17 @@ PUSHES = Push.__table__
 FINISHED = frozenset({PushState.DELIVERED, PushState.EXHAUSTED})
 
 
+def _due(view: object, context: object, row: Row[Any], name: str) -> Markup:  # noqa: ARG001
+    """Say when a push is tried next; one that is parked or has ended is not."""
+    return cells.moment(row.due_at if row.state == PushState.PENDING else None)
+
+
 def push_cells(view: TableView, push: Row[Any]) -> tuple[Any, ...]:
     """Return what the page of its subscription shows of a push."""
     url = view.get_url("push.details_view", id=push.id)
-    waits = push.due_at if push.state == PushState.PENDING else None
     created = cells.link(url, cells.moment(push.created_at))
     state, count = cells.badge_of(push.state), str(push.attempt_count)
-    return created, push.event_type, state, count, cells.moment(waits)
+    return created, push.event_type, state, count, _due(view, None, push, "due_at")
 
 
 def _send_again(connection: Connection, key: UUID, form: ActForm) -> object:  # noqa: ARG001
@@ -56,7 +60,7 @@ class Pushes(DeskView):
         *("event_type", "subscription_id", "state", "attempt_count", "due_at", "finished_at"),
         *("replay", "event_id", "created_at", "id"),
     )
-    formats = {"state": cells.badge}
+    formats = {"state": cells.badge, "due_at": _due}
     narrowed_by = (
         filters.Refers("subscription_id", _l("Subscriber"), Subscription, "url"),
         filters.OneOf("state", _l("State"), PushState),

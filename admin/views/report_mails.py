@@ -31,7 +31,12 @@ class ReportMails(DeskView):
         *("created_at", "due_at", "finished_at", "id"),
     )
     hidden = frozenset({"once", "lease_token"})
-    formats = {"state": cells.badge, "detail": cells.excerpt}
+    formats = {
+        "state": cells.badge,
+        "detail": cells.excerpt,
+        "asked_by": cells.asked_by,
+        "week": cells.week,
+    }
     narrowed_by = (
         InWeek("week", _l("Week")),
         filters.OneOf("state", _l("State"), MailState),

@@ -12,13 +12,12 @@ from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import Connection, Row, select
-from wtforms import StringField
 from wtforms.validators import DataRequired
 
 from admin import cells
 from admin.access import Role, who
 from admin.acts import Act, ActForm, ReasonedForm
-from admin.forms import AdminForm, TextField
+from admin.forms import AdminForm, LocalTimeField, TextField
 from admin.labels import label
 from admin.rows import spread
 from admin.schedule_form import FIELD_OF, NewScheduleForm, ScheduleForm, zones
@@ -28,7 +27,6 @@ from core.editing import By
 from core.errors import Finding, InputError
 from core.schedules import books, edits, history, queries, services
 from core.schedules.models import Origin, Schedule
-from core.schedules.timing import read_time
 
 SCHEDULES = Schedule.__table__
 DAY = timedelta(hours=24)
@@ -42,7 +40,7 @@ class PauseForm(ActForm):
     """Why it is paused, and until when."""
 
     reason = TextField(_l("Reason"), 500, DataRequired(_l("say why it is paused")))
-    until = StringField(_l("Until"), description=_l("empty: until somebody resumes it"))
+    until = LocalTimeField(_l("Until"), description=_l("empty: until somebody resumes it"))
 
 
 def _name(connection: Connection, key: UUID) -> str:
@@ -58,10 +56,8 @@ def _run(connection: Connection, key: UUID, form: Any) -> object:
 
 
 def _pause(connection: Connection, key: UUID, form: Any) -> object:
-    text = (form.until.data or "").strip()
-    until = read_time("until", text, cells.zone()) if text else None
-    services.pause(connection, _name(connection, key), _by(form), until)
-    return until
+    services.pause(connection, _name(connection, key), _by(form), form.until.data)
+    return key
 
 
 def _resume(connection: Connection, key: UUID, form: Any) -> object:
@@ -134,6 +130,11 @@ ACTS = (
 )
 
 
+def _said(name: str) -> dict[str, object]:
+    """Return what can be chosen in a field of the form, and in which words."""
+    return {one.value: one.label for one in getattr(ScheduleForm, name).kwargs["choices"]}
+
+
 class Schedules(DeskView):
     """When Kuvert does what. Saving never runs anything; beat obeys within two seconds."""
 
@@ -162,9 +163,11 @@ class Schedules(DeskView):
         "updated_by",
         "id",
     )
+    formats = {"catchup": cells.words(_said("catchup")), "overlap": cells.words(_said("overlap"))}
     acts = ACTS
     form = NewScheduleForm
     edit_form_class = ScheduleForm
+    create_words = _l("Add a schedule")
     create_role = Role.APPROVER
     edit_role = Role.APPROVER
     remove_role = Role.APPROVER
@@ -312,4 +315,5 @@ def _named() -> Iterator[None]:
 
 def _renamed(finding: Finding) -> Finding:
     name = finding.where.strip("/")
-    return replace(finding, where=f"/{FIELD_OF.get(name, name)}")
+    message = finding.message.removeprefix(f"{name}: ")
+    return replace(finding, where=f"/{FIELD_OF.get(name, name)}", message=message)

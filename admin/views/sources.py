@@ -80,6 +80,7 @@ class Sources(DeskView):
     )
     form = NewSourceForm
     edit_form_class = SourceForm
+    create_words = _l("Add a source")
     create_role = edit_role = Role.ADMIN
     needs_fresh = True
     acts = (

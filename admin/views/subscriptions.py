@@ -179,6 +179,7 @@ class Subscriptions(DeskView):
     )
     form = NewSubscriptionForm
     edit_form_class = SubscriptionForm
+    create_words = _l("Add a subscription")
     create_role = edit_role = remove_role = Role.ADMIN
     needs_fresh = True
     acts = ACTS

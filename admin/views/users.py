@@ -190,6 +190,7 @@ class Users(DeskView):
     )
     acts = ACTS
     see_role = Role.ADMIN
+    create_words = _l("Add a user")
     create_role = Role.ADMIN
     needs_fresh = True
     form = UserForm

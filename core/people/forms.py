@@ -140,6 +140,18 @@ class ChangePasswordForm(flask_security.ChangePasswordForm):
     """The password of now, and the new one twice."""
 
     password = PasswordField(_l("Current password"), [_at_most], render_kw=_CURRENT)
+    new_password = PasswordField(
+        _l("New password"), [_at_most, IsString(), password_required], render_kw=_NEW
+    )
+    new_password_confirm = PasswordField(
+        _l("The new password again"),
+        [
+            IsString(),
+            EqualToLocalize("new_password", message="RETYPE_PASSWORD_MISMATCH"),
+            password_required,
+        ],
+        render_kw=_NEW,
+    )
 
     def validate(self, **kwargs: object) -> bool:
         """Check the password of now, unless too many have failed; then the new one."""

@@ -43,13 +43,16 @@ class Line:
 
     `state_words` say more than the state: until when and why it is paused, why it is broken.
     `error` is what is wrong with the row; a row may have one and run all the same. `alarm` is
-    what happened and somebody should look at (`silence` takes it back).
+    what happened and somebody should look at (`silence` takes it back). `paused_until` is None
+    also when it is paused until somebody resumes it.
     """
 
     name: str
     words: str
     state: State
     state_words: str
+    paused_until: datetime | None
+    pause_reason: str | None
     error: str | None
     alarm: str | None
     timezone: str
@@ -138,6 +141,8 @@ def _line(row: Row[Any], last: Run | None, now: datetime) -> Line:
         words=describe(timing) if timing else "broken",
         state=state,
         state_words=_state_words(row, state),
+        paused_until=row.paused_until,
+        pause_reason=row.pause_reason,
         error=row.error or (None if timing else "its timing cannot be read"),
         alarm=row.alarm,
         timezone=row.timezone,
@@ -157,6 +162,8 @@ def _unreadable(name: str, why: str) -> Line:
         words="broken",
         state=State.BROKEN,
         state_words=f"broken: {why}",
+        paused_until=None,
+        pause_reason=None,
         error=why,
         alarm=None,
         timezone="UTC",
