@@ -18,11 +18,15 @@ BEAT = "beat"
 
 @dataclass(frozen=True, slots=True)
 class Living:
-    """A process that said lately that it is alive; `version` None: it does not say."""
+    """A process that said lately that it is alive; `version` None: it does not say.
+
+    A beat never says its version.
+    """
 
     name: str
     seen_at: datetime | None
     version: str | None
+    is_beat: bool = False
 
     def __str__(self) -> str:
         """Name it, with its version."""
@@ -57,7 +61,9 @@ def _beats(connection: Connection, now: datetime) -> list[Living]:
     held = select(leases).where(
         leases.c.name == BEAT, leases.c.holder.is_not(None), leases.c.until > now
     )
-    return [Living(f"beat {row.holder}", None, None) for row in connection.execute(held)]
+    return [
+        Living(f"beat {row.holder}", None, None, is_beat=True) for row in connection.execute(held)
+    ]
 
 
 def _columns(connection: Connection, name: str) -> set[str]:

@@ -115,12 +115,12 @@ def _one_batch(connection: Connection, *, run: _Run, after: UUID | None) -> Batc
 
 
 def refuse_older() -> None:
-    """Refuse to work beside those who would send an emptied document.
+    """Refuse to work beside those who would send an emptied document; a beat only rings.
 
     Raises:
         ConflictError: and who they are.
     """
-    older = upgrading.older(database())
+    older = [one for one in upgrading.older(database()) if not one.is_beat]
     if older:
         names = ", ".join(str(one) for one in older)
         raise ConflictError(f"older versions are at work, which know no retention: stop {names}")

@@ -1,11 +1,13 @@
 """`manage.py purge`: what it says, what it asks, and how it ends."""
 
+from datetime import timedelta
+
 import pytest
 from flask import Flask
 
-from core import actor, leases, upgrading
+from core import actor, leases, living, upgrading
 from core.clock import utcnow
-from core.db import unit_of_work
+from core.db import database, unit_of_work
 from core.errors import ConflictError
 from core.living import Living
 from core.retention import running
@@ -20,6 +22,7 @@ pytestmark = pytest.mark.every_database
 
 DOCUMENTS = Document.__table__
 RUNS = RetentionRun.__table__
+LENGTH = timedelta(minutes=1)
 OLD = ("purge", "--kind", "documents", "--older-than", 365)
 
 
@@ -151,6 +154,18 @@ def test_nothing_goes_while_an_older_version_is_at_work(
 
     assert (done.code, "worker old@host" in done.err) == (1, True)
     assert all(row.body for row in desk.rows(DOCUMENTS))
+
+
+def test_a_beat_that_leads_is_in_nobodys_way(console: Console, settled: None) -> None:
+    """It hands no document over, and does not say its version."""
+    with unit_of_work() as connection:
+        assert isinstance(leases.take(connection, living.BEAT, LENGTH), leases.Held)
+    assert [one.is_beat for one in upgrading.older(database())] == [True]
+
+    done = console(*OLD, "--yes")
+
+    assert done.code == 0, done.err
+    assert [len(row.body) for row in desk.rows(DOCUMENTS)].count(0) == 2
 
 
 def test_a_setting_is_not_undercut(
