@@ -17,6 +17,7 @@ from admin.base import TableView
 from admin.forms import TextField
 from admin.reports import Related
 from admin.view import DeskView
+from admin.views import retention
 from callbacks import overruling, queries, rules, services
 from callbacks.models import Callback, CallbackKind, CallbackState, Ruling
 from core.db import reading
@@ -233,6 +234,11 @@ class Callbacks(DeskView):
         return {
             "headers": raw.headers,
             "purged_at": raw.purged_at,
+            "rule": retention.rule_of(
+                connection,
+                "mails" if row.kind == CallbackKind.DSN else "callback-bodies",
+                raw.purged_at,
+            ),
             "body": body_text(raw.body),
             "size": len(raw.body),
             "is_cut": len(raw.body) > LONGEST_SHOWN,

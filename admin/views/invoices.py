@@ -1,5 +1,7 @@
 """Invoices: the list, one invoice with its history, and what staff may do to it."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +21,7 @@ from admin.access import Role, holds, who
 from admin.acts import Act, ActForm
 from admin.forms import TextField, words_of
 from admin.view import DeskView
-from admin.views import bulk, legal_holds, suppressions
+from admin.views import bulk, legal_holds, retention, suppressions
 from callbacks.timeline import timeline as read_timeline
 from core.db import reading
 from core.errors import ForbiddenError
@@ -167,6 +169,10 @@ ACTS = (
 )
 
 
+def _removed_at(documents: Sequence[Row[Any]]) -> datetime | None:
+    return next((item.purged_at for item in documents if item.purged_at), None)
+
+
 def _type(view: object, context: object, row: Row[Any], name: str) -> str:  # noqa: ARG001
     """Show a code of UNTDID 1001 with what it means."""
     code = row._mapping[name]
@@ -265,6 +271,7 @@ class Invoices(DeskView):
             ],
             "documents": documents,
             "is_purged": any(item.purged_at and item.role == "original" for item in documents),
+            "rule": retention.rule_of(connection, "documents", _removed_at(documents)),
             "makes_pdf": pdf.is_available(),
             "timeline": timeline.lines(read_timeline(connection, row.id)),
         }

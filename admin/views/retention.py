@@ -1,14 +1,17 @@
 """The page Retention: what is kept for how long, what is due, and what was taken away."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from flask import current_app, request
 from flask_admin import BaseView, expose
 from flask_babel import LazyString
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
 
+from admin import cells
 from admin.access import Role
 from admin.page import Page
 from core.db import database, reading
@@ -27,6 +30,21 @@ WHAT: dict[str, LazyString] = {
     "audit": _l("Audit"),
     ERASURE: _l("A person was erased"),
 }
+
+
+def rule_of(connection: Connection, kind: str, removed_at: datetime | None) -> str | None:
+    """Say by which rule something was removed; None when it was not, or nobody knows."""
+    run = removed_at and queries.run_of(connection, kind, removed_at)
+    if not run:
+        return None
+    if run.kind == ERASURE:
+        return _("Rule: a person was erased.")
+    return _(
+        "Rule: %(what)s that came before %(date)s. Asked for: %(by)s.",
+        what=WHAT[run.kind],
+        date=cells.day(run.before_at),
+        by=cells.asker(run.asked_by),
+    )
 
 
 @dataclass(frozen=True, slots=True)

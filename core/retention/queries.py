@@ -30,6 +30,15 @@ def last_runs(connection: Connection) -> dict[str, Row[Any]]:
     return {row.kind: row for row in rows}
 
 
+def run_of(connection: Connection, kind: str, removed_at: datetime) -> Row[Any] | None:
+    """Return the run that removed something of a kind at that time, or erased its person.
+
+    One run at a time works, so it is the last that began before.
+    """
+    mine = select(RUNS).where(RUNS.c.kind.in_([kind, ERASURE]), RUNS.c.started_at <= removed_at)
+    return connection.execute(mine.order_by(RUNS.c.started_at.desc()).limit(1)).first()
+
+
 def newest(connection: Connection, count: int) -> Sequence[Row[Any]]:
     """Return up to `count` runs, the newest first."""
     return connection.execute(select(RUNS).order_by(RUNS.c.id.desc()).limit(count)).all()

@@ -46,6 +46,7 @@ def test_a_removed_document_is_named_and_cannot_be_had(viewer: Person, invoice_i
     html = viewer.text(f"{INVOICE}/details/?id={invoice_id}")
     assert "removed by retention on 2" in html
     assert sha256 in html
+    assert "Rule: Documents of invoices that came before 2" in html
     assert "document/?id=" not in html
     for page in ("document", "pdf"):
         answer = viewer.get(f"{INVOICE}/{page}/?id={invoice_id}")
@@ -75,6 +76,7 @@ def test_a_removed_callback_is_told_of_and_cannot_be_had(
     html = viewer.text(f"/admin/callback/details/?id={row.id}")
 
     assert "Removed by retention on 2" in html
+    assert "Rule: Headers and bodies of callbacks that came before 2" in html
     assert row.body_sha256 in html
     assert viewer.get(f"/admin/callback/body/?id={row.id}").status_code == 410
 

@@ -151,7 +151,7 @@ def test_a_test_is_pushed_and_its_page_shows_what_became_of_it(
     html = operator.text(f"{PUSH}/details/?id={push.id}")
     assert "answered 503" in html
     assert "&#34;type&#34;:&#34;webhook.test&#34;" in html
-    assert re.search(r"<dt>Due</dt><dd><time", html)
+    assert re.search(r"<dt>Looked at again</dt><dd><time", html)
     assert 'value="again"' not in html
 
 
