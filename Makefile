@@ -43,8 +43,8 @@ storm: $(VENV)/.dev ## the long fault tests
 
 shots: $(VENV)/.dev ## pictures of the desk's pages for the docs, into docs/pictures/admin
 	$(BIN)/pytest tests/browser/test_pages.py tests/browser/test_forms.py tests/browser/test_login.py \
-		tests/browser/test_recovery.py -m '' \
-		-k 'sqlite and (of_an_admin or second_of or page_looks) or who_forgot' \
+		tests/browser/test_recovery.py tests/browser/test_retention.py -m '' \
+		-k 'sqlite and (of_an_admin or second_of or page_looks or due_is_told or let_go) or who_forgot' \
 		--pictures docs/pictures/admin $(ARGS)
 
 docs: $(DOCS)/.done ## the documentation as a site, into site/; ARGS=serve shows it while it is written

@@ -72,7 +72,7 @@ class Audit(DeskView):
 
     def called(self, row: Row[Any]) -> str:
         """Return how an entry is called in sentences."""
-        return _("%(kind)s %(label)s", kind=row.kind.replace("_", " "), label=row.label or "")
+        return _("%(kind)s: %(label)s", kind=row.kind.replace("_", " "), label=row.label or "")
 
     def searching(self, words: str) -> list[ColumnElement[bool]]:
         """Look at the values as well, which no index has: the audit is small."""

@@ -70,6 +70,8 @@ document.addEventListener("submit", async (event) => {
 		if (answer.status !== 200) throw new Error(String(answer.status));
 		dialog.innerHTML = await answer.text();
 		if (!dialog.open) dialog.showModal();
+		// What had the focus has been replaced: go on where something is wrong.
+		else (dialog.querySelector("[aria-invalid]") || dialog.querySelector("a, button")).focus();
 		delete form.dataset.busy;
 	} catch {
 		// The plain way: the browser shows the server's answer as a page, or where it leads.

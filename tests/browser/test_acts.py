@@ -104,6 +104,7 @@ def test_a_reason_that_is_missing_is_asked_for(page: Page, site: Site) -> None:
 
     expect(dialog).to_contain_text("say why; the history keeps it")
     expect(reason).to_have_attribute("aria-invalid", "true")
+    expect(reason).to_be_focused()
 
 
 def test_a_double_click_sends_once(page: Page, site: Site) -> None:

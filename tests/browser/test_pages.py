@@ -61,6 +61,45 @@ def test_what_is_in_any_state_can_be_looked_at(
             expect(page.locator("main")).to_contain_text(str(state).replace("_", " "))
 
 
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("user/", "This needs the role admin"),
+        ("invoice/details/?id=1,2", "There is nothing"),
+        ("no/such/page", "There is nothing"),
+    ],
+)
+def test_what_is_refused_is_told_with_a_way_back(
+    windows: Windows, look: Look, path: str, said: str
+) -> None:
+    page = windows.open(Role.VIEWER)
+
+    page.goto(f"{HOME}{path}")
+
+    expect(page.locator("main")).to_contain_text(said)
+    look(page, f"refused-{name_of(path)}")
+    page.get_by_role("link", name="Back to the start page").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Today")
+
+
+def test_many_at_once_look_good(windows: Windows, look: Look) -> None:
+    """What was sent cannot be held: nothing is changed here."""
+    page = windows.open(Role.APPROVER)
+    page.goto(f"{HOME}invoice/?status=sent")
+    page.get_by_label("or with all of this list").check()
+    page.get_by_role("button", name="Hold", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Stays as it is")
+    assert_accessible(page)
+    dialog.get_by_label("Reason").fill("a try")
+    dialog.get_by_role("button", name="Hold", exact=True).click()
+
+    page.wait_for_url("**/bulk_act/details/**")
+
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Hold")
+    look(page, "bulk-act-details")
+
+
 @pytest.mark.storm
 @pytest.mark.parametrize("role", [Role.VIEWER, *BETWEEN])
 def test_the_pages_of_the_others_look_good(windows: Windows, role: Role) -> None:

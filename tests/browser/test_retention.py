@@ -14,7 +14,7 @@ from core.retention.models import RetentionRun, RunState
 from invoices.models import Document
 from status.models import HistoryGap
 from tests.browser.looks import Look
-from tests.browser.site import Site, serving
+from tests.browser.site import ENGINES, Site, serving
 from tests.browser.windows import Windows
 
 pytestmark = pytest.mark.storm  # tests/admin drives the same pages
@@ -22,11 +22,13 @@ pytestmark = pytest.mark.storm  # tests/admin drives the same pages
 DOCUMENTS = Document.__table__
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+@pytest.fixture(scope="module", params=ENGINES)
+def site(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
     """A site of our own, which keeps documents for ten years and has emptied one."""
     kept = {"KUVERT_KEEP_DOCUMENTS": "3650", "KUVERT_KEEP_MAILS": "365"}
-    with serving("sqlite", tmp_path_factory.mktemp("retention"), **kept) as running:
+    with serving(request.param, tmp_path_factory.mktemp("retention"), **kept) as running:
         with running.kuvert.database.engine.begin() as connection:
             _remove_something(connection)
         yield running
@@ -36,6 +38,7 @@ def _remove_something(connection: Connection) -> None:
     """Leave what runs of retention leave; what they do has tests of its own."""
     first = select(DOCUMENTS.c.id, DOCUMENTS.c.invoice_id).order_by(DOCUMENTS.c.id.desc()).limit(1)
     document = connection.execute(first).one()
+    began_at = utcnow()
     emptied = {"body": b"", "purged_at": utcnow()}
     connection.execute(update(DOCUMENTS).where(DOCUMENTS.c.id == document.id).values(emptied))
     times = dict.fromkeys(("oldest_at", "newest_at", "removed_at"), utcnow())
@@ -43,16 +46,21 @@ def _remove_something(connection: Connection) -> None:
     connection.execute(insert(HistoryGap.__table__).values(gap | times))
     run = {
         "id": new_id(),
-        "before_at": utcnow(),
+        "before_at": began_at,
         "asked_by": "task tasks.purgeExpired",
         "state": str(RunState.DONE),
         "row_count": 1204,
         "byte_count": 9_632_144,
         "result": "1204 rows, 9632144 bytes",
-        "started_at": utcnow(),
+        "started_at": began_at,
         "finished_at": utcnow(),
     }
-    erased = run | {"id": new_id(), "asked_by": "ann@example.com", "reason": "request 12"}
+    erased = run | {
+        "id": new_id(),
+        "started_at": utcnow(),
+        "asked_by": "ann@example.com",
+        "reason": "request 12",
+    }
     erased |= {"result": "erased-0f9b9fc1f8c14b8e stands in place of a person now; 5 rows"}
     table = RetentionRun.__table__
     connection.execute(insert(table).values({**run, "kind": "documents"}))
@@ -70,11 +78,12 @@ def test_what_is_kept_and_due_is_told(desk: Page, look: Look) -> None:
     main = desk.locator("main")
     expect(main).to_contain_text("3650 days")
     expect(main).to_contain_text("1204 rows, 9632144 bytes")
-    look(desk, "retention")
+    look(desk, "retention-runs")
 
     desk.get_by_role("link", name="Count what is due").click()
 
     expect(main).to_contain_text("0 rows")
+    expect(main).to_contain_text("by itself (tasks.purgeExpired)")
     look(desk, "retention-counted")
 
 
@@ -85,6 +94,7 @@ def test_a_removed_document_is_told_of(desk: Page, look: Look) -> None:
 
     expect(desk.locator("main")).to_contain_text("removed by retention on 2")
     expect(desk.locator("main")).to_contain_text("14 events from ")
+    expect(desk.locator("main")).to_contain_text("Rule: Documents of invoices")
     look(desk, "invoice-purged")
 
 
@@ -107,7 +117,7 @@ def test_an_invoice_is_held_and_let_go(desk: Page, look: Look) -> None:
     look(desk, "legal-hold-new")
     desk.goto("/admin/legal_hold/")
     expect(desk.locator("main")).to_contain_text("case 4711")
-    look(desk, "legal-hold")
+    look(desk, "legal-holds")
 
 
 def _confirm(desk: Page, button: str, reason: str) -> None:
