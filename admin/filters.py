@@ -187,6 +187,12 @@ def _midnight(given: str, label: Label, days: int = 0) -> datetime:
     return datetime.combine(day, time(), zone())
 
 
+def _refuse_nul(text: str, label: Label) -> None:
+    # PostgreSQL takes no NUL, not even to compare with.
+    if "\x00" in text:
+        raise InputError(_("%(label)s: a character that no text has", label=label))
+
+
 def read(
     filters: Sequence[Filter], table: Table, given: dict[str, Any]
 ) -> tuple[list[ColumnElement[bool]], list[str]]:
@@ -197,6 +203,7 @@ def read(
         if not text:
             continue
         try:
+            _refuse_nul(str(text), item.label)
             clauses.append(item.clause(table, str(text)))
         except InputError as error:
             ignored.append(error.detail)

@@ -109,7 +109,12 @@ def _do(act: Act, ids: list[UUID], form: Any, back: str) -> ResponseReturnValue:
         flash(error.detail, "danger")
         return redirect(back)
     bulk.go_on(bulk_id, REQUEST_SECONDS)
-    return redirect(_page_of(bulk_id))
+    return _lead_to(_page_of(bulk_id))
+
+
+def _lead_to(page: str) -> ResponseReturnValue:
+    """Lead on; the script of a dialog is not told where a redirect would."""
+    return Response(headers={"X-Kuvert-Location": page}) if is_fragment() else redirect(page)
 
 
 def _page_of(bulk_id: UUID) -> str:

@@ -63,6 +63,11 @@ document.addEventListener("submit", async (event) => {
 		const answer = await fetch(form.getAttribute("action"), {
 			method: "POST", body, redirect: "manual", headers: { "X-Kuvert-Fragment": "1" },
 		});
+		const page = answer.headers.get("X-Kuvert-Location");
+		if (page) {
+			window.location.assign(page);
+			return;
+		}
 		if (answer.type === "opaqueredirect") {
 			window.location.assign(form.dataset.back || window.location.href);
 			return;

@@ -205,6 +205,14 @@ def test_f13_what_an_address_cannot_mean_is_ignored_on_any_page(
         assert "Ignored:" in html or view.endpoint == "schedule"
 
 
+def test_f13_no_filter_takes_what_no_text_has(admin: Person) -> None:
+    """PostgreSQL would refuse the statement."""
+    for view in tables():
+        for item in view.narrowed_by:
+            html = admin.text(f"/admin/{view.endpoint}/?{item.name}=a%00b")
+            assert f"{item.label}: a character that no text has" in html, (view, item.name)
+
+
 def test_f14_a_script_is_shown_as_text(admin: Person, source: SourceWithKey) -> None:
     seller = {"name": SCRIPT, "id": SCRIPT[:120]}
     invoice_id = add_invoice(source, number="X-1", seller=seller, buyer={"name": SCRIPT})
