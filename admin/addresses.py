@@ -18,3 +18,13 @@ def address_of(endpoint: str, **values: Any) -> str:
     if found is None:
         found = known[key] = url_for(endpoint, **values)
     return found
+
+
+def way_back() -> str | None:
+    """Return the page that a request wants to lead back to, where that is a path of ours.
+
+    `http:/evil.example` would pass for one of ours by its parts, and leave the site as a redirect.
+    """
+    given = request.values.get("url", "")
+    is_path = given.startswith("/") and not given.startswith(("//", "/\\"))
+    return given if is_path and given.isprintable() else None

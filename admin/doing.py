@@ -7,7 +7,6 @@ from uuid import UUID
 from flask import Response, abort, flash, make_response, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
-from flask_admin.helpers import get_redirect_target
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from sqlalchemy import Connection, LargeBinary, Row, select
@@ -23,6 +22,7 @@ from admin.acts import (
     counted,
     foreseen,
 )
+from admin.addresses import way_back
 from admin.rows import RowView
 from core.db import reading
 from core.errors import ConflictError
@@ -41,7 +41,7 @@ class ActView(RowView):
         if refused is not None:
             return refused
         rows = self._chosen()
-        back = get_redirect_target() or self.get_url(".index_view")
+        back = way_back() or self.get_url(".index_view")
         problem = _too_few_or_many(act, len(rows))
         if problem:
             flash(problem, "warning")

@@ -16,6 +16,7 @@ from core.errors import InputError
 from core.ids import first_id_of
 from core.models import Base
 
+EARLIEST, LATEST = date(1971, 1, 1), date(2999, 12, 31)
 Label: TypeAlias = LazyString | str
 Options = list[tuple[str, str]]
 
@@ -181,9 +182,13 @@ Chosen = list[tuple[Filter, Options]]
 
 def _midnight(given: str, label: Label, days: int = 0) -> datetime:
     try:
-        day = date.fromisoformat(given) + timedelta(days=days)
-    except (ValueError, OverflowError):
-        raise InputError(_("%(label)s: a date such as 2026-11-22", label=label)) from None
+        day = date.fromisoformat(given)
+    except ValueError:
+        day = date.min
+    # Ids hold no time before 1970, and zones nothing near the ends of the calendar.
+    if not EARLIEST <= day <= LATEST:
+        raise InputError(_("%(label)s: a date such as 2026-11-22", label=label))
+    day += timedelta(days=days)
     return datetime.combine(day, time(), zone())
 
 

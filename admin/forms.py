@@ -193,7 +193,7 @@ class LocalTimeField(StringField):
         try:
             self.data = read_time(self.name, text, zone()) if text else None
         except KuvertError as error:
-            raise ValueError(error.detail) from None
+            raise ValueError(error.detail.removeprefix(f"{self.name}: ")) from None
 
 
 class WholeNumberField(IntegerField):

@@ -7,7 +7,6 @@ from uuid import UUID
 from flask import Response, abort, flash, make_response, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
-from flask_admin.helpers import is_safe_url
 from flask_babel import gettext as _
 from sqlalchemy import Connection, Row
 from wtforms import SelectField
@@ -15,6 +14,7 @@ from wtforms import SelectField
 from admin import cells
 from admin.access import is_fragment
 from admin.acts import ActForm
+from admin.addresses import way_back
 from admin.forms import AdminForm, VersionedForm
 from admin.lists import ListView
 from admin.reports import Made, Report
@@ -87,8 +87,8 @@ class RowView(ListView):
 
     def _back(self) -> str:
         # Of the address alone: forms may have a field of that name.
-        given = request.args.get("url", "")
-        return given if given and is_safe_url(given) else self.get_url(".index_view")
+        there = way_back() if "url" in request.args else None
+        return there or self.get_url(".index_view")
 
     @expose("/edit/", methods=("GET", "POST"))
     def edit_view(self) -> ResponseReturnValue:

@@ -5,7 +5,6 @@ from uuid import UUID, uuid4
 
 from flask import Response, flash, make_response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_admin.helpers import get_redirect_target
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import Connection, Row
@@ -13,6 +12,7 @@ from sqlalchemy import Connection, Row
 from admin import cells, filters
 from admin.access import Role, holds, is_fragment, refusal, who
 from admin.acts import MANY_ROWS, Act
+from admin.addresses import way_back
 from admin.forms import AdminForm
 from admin.view import DeskView
 from core.db import fresh_unit_of_work, reading
@@ -43,7 +43,7 @@ def carry_out(view: DeskView, act: Act) -> ResponseReturnValue:
     refused = refusal(act.role)
     if refused is not None:
         return refused
-    back = get_redirect_target() or view.get_url(".index_view")
+    back = way_back() or view.get_url(".index_view")
     try:
         with reading() as connection:
             wanted = view.wanted((), view._get_list_extra_args())

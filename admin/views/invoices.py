@@ -8,7 +8,6 @@ from uuid import UUID
 from flask import Response, abort, flash, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
-from flask_admin.helpers import get_redirect_target
 from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -19,6 +18,7 @@ from wtforms.validators import DataRequired
 from admin import cells, filters, timeline
 from admin.access import Role, holds, who
 from admin.acts import Act, ActForm
+from admin.addresses import way_back
 from admin.forms import TextField, words_of
 from admin.view import DeskView
 from admin.views import bulk, legal_holds, retention, suppressions
@@ -284,7 +284,7 @@ class Invoices(DeskView):
             return bulk.carry_out(self, next(act for act in self.acts if act.name == verb))
         if request.form.get("all") == "yes" and not request.form.getlist("rowid"):
             flash(_("This is done to ticked rows alone, not to all of a list."), "warning")
-            return redirect(get_redirect_target() or self.get_url(".index_view"))
+            return redirect(way_back() or self.get_url(".index_view"))
         return super().action_view()
 
     @expose("/pdf/")

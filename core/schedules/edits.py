@@ -183,6 +183,7 @@ def check(row: Mapping[str, Any]) -> Timing:
 def _check_args(text: str) -> None:
     try:
         value = json.loads(text)
+        json.dumps(value, allow_nan=False)  # nor is NaN JSON, or what is read as infinity
     except (ValueError, RecursionError) as error:
         raise InputError.at("/args", "json", f"args: not JSON: {error}") from error
     if not isinstance(value, list):

@@ -133,7 +133,9 @@ def test_f05_a_comma_is_never_guessed_at(app: Flask, text: str) -> None:
     assert "a point before the decimals" in why
 
 
-@pytest.mark.parametrize("text", ["2026-02-30", "2026-13-01", "30.02.2026", "999999999-01-01"])
+@pytest.mark.parametrize(
+    "text", ["2026-02-30", "2026-13-01", "30.02.2026", "999999999-01-01", "0001-01-01"]
+)
 def test_f06_a_day_that_is_not_is_told(admin: Person, text: str) -> None:
     assert "a date such as" in admin.text(f"/admin/invoice/?created_from={text}")
 
@@ -358,7 +360,15 @@ def test_f32_a_viewer_changes_nothing_on_any_page(viewer: Person) -> None:
 
 
 @pytest.mark.parametrize(
-    "there", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"]
+    "there",
+    [
+        "https://evil.example/",
+        "//evil.example",
+        "/\\evil.example",
+        "javascript:alert(1)",
+        "http:/evil.example",
+        "/admin/\r\nSet-Cookie: a=b",
+    ],
 )
 def test_f33_no_address_leads_to_another_site(
     admin: Person, source: SourceWithKey, there: str

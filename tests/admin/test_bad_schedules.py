@@ -116,7 +116,14 @@ def test_f24_an_unknown_task_is_refused_with_the_list_of_those_there_are(
 
 @pytest.mark.parametrize(
     ("args", "words"),
-    [("[oops", "line 1 column 2"), ('{"a": 1}', "list"), ("5", "list"), ("[1,]", "column")],
+    [
+        ("[oops", "line 1 column 2"),
+        ("[NaN]", "not JSON"),
+        ("[1e999]", "not JSON"),
+        ('{"a": 1}', "list"),
+        ("5", "list"),
+        ("[1,]", "column"),
+    ],
 )
 def test_f25_arguments_that_are_no_list_are_told_with_their_place(
     admin: Person, args: str, words: str
