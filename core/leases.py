@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from core.db import database_time
+from core.db import database, database_time
 from core.models import Lease
 
 LEASES = Lease.__table__
@@ -73,13 +73,10 @@ def _is_held(row: Row[Any], now: datetime, length: timedelta) -> bool:
 
 def lock(connection: Connection, name: str) -> None:
     """Let nobody take or renew the lease `name` before this transaction ends."""
-    mine = select(LEASES.c.name).where(LEASES.c.name == name).with_for_update()
-    if connection.execute(mine).first() is None:
-        made = _create(connection, name, database_time(connection), timedelta(0))
-        if isinstance(made, Held):
-            release(connection, made)
-        else:
-            connection.execute(mine)
+    now = database_time(connection)
+    row = {"name": name, "holder": None, "token": 0, "since": now, "until": now}
+    database().insert_missing(connection, LEASES, row)
+    connection.execute(select(LEASES.c.name).where(LEASES.c.name == name).with_for_update())
 
 
 def renew(connection: Connection, held: Held, length: timedelta) -> bool:

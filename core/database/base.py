@@ -233,6 +233,13 @@ class Database:
         """Insert those rows that break no unique rule; return the ids that went in."""
         raise NotImplementedError
 
+    def insert_missing(self, connection: Connection, table: Table, row: Values) -> None:
+        """Insert a row unless one with its key is there; of several callers at once, one does.
+
+        The others wait until its transaction has ended.
+        """
+        raise NotImplementedError
+
     def insert_family(
         self, connection: Connection, table: Table, row: Values, family: Family
     ) -> bool:

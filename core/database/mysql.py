@@ -152,6 +152,12 @@ class MysqlDatabase(Database):
         connection.execute(statement, [dict(row) for row in rows])
         return set(connection.scalars(mine)) - known
 
+    def insert_missing(self, connection: Connection, table: Table, row: Values) -> None:
+        """Lock the row that is there: a lock that is shared first ends in a deadlock of two."""
+        statement = insert(table).values(dict(row))
+        same = {column.name: column for column in table.primary_key}
+        connection.execute(statement.on_duplicate_key_update(same))
+
     @staticmethod
     def replan_on_change(table: str, columns: Sequence[str]) -> list[str]:
         """Mark the row as it is written."""

@@ -175,6 +175,10 @@ class PostgresqlDatabase(Database):
         found = connection.scalars(_insert_from_arrays(table, names), _arrays(rows, names))
         return set(found.all())
 
+    def insert_missing(self, connection: Connection, table: Table, row: Values) -> None:
+        """Use INSERT … ON CONFLICT DO NOTHING."""
+        connection.execute(insert(table).values(dict(row)).on_conflict_do_nothing())
+
     def insert_family(
         self, connection: Connection, table: Table, row: Values, family: Family
     ) -> bool:

@@ -133,6 +133,10 @@ class SqliteDatabase(Database):
         statement = insert(table).on_conflict_do_nothing().returning(table.c.id)
         return {new for row in rows for new in connection.scalars(statement, [dict(row)])}
 
+    def insert_missing(self, connection: Connection, table: Table, row: Values) -> None:
+        """Use INSERT … ON CONFLICT DO NOTHING."""
+        connection.execute(insert(table).values(dict(row)).on_conflict_do_nothing())
+
     @staticmethod
     def replan_on_change(table: str, columns: Sequence[str]) -> list[str]:
         """Mark the row by a second UPDATE; SQLite's triggers cannot change the first."""

@@ -141,7 +141,7 @@ class ChangePasswordForm(flask_security.ChangePasswordForm):
 
     password = PasswordField(_l("Current password"), [_at_most], render_kw=_CURRENT)
     new_password = PasswordField(
-        _l("New password"), [_at_most, IsString(), password_required], render_kw=_NEW
+        _l("New password"), [IsString(), password_required], render_kw=_NEW
     )
     new_password_confirm = PasswordField(
         _l("The new password again"),
