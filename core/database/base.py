@@ -352,18 +352,6 @@ class Database:
             _refuse(f"cannot be used ({error}); write {EXAMPLES}")
 
 
-def passed(table: str, verb: str, mine: str) -> str:
-    """Return the condition of a trigger that `OLD` goes through a pass (core.retention.passes).
-
-    `verb` and `mine`, whether the pass is of this transaction and young, are SQL of the engine.
-    """
-    return (
-        "EXISTS (SELECT 1 FROM history_passes p"  # noqa: S608 - our own names
-        f" WHERE p.table_name = '{table}' AND p.verb = {verb}"
-        f" AND OLD.id < p.before_id AND {mine})"
-    )
-
-
 def _parse(url: str | URL) -> URL:
     """Read the URL; one line where it cannot be."""
     try:

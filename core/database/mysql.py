@@ -25,7 +25,8 @@ from sqlalchemy.dialects.mysql import insert
 
 from core.database import pymysql_silence
 from core.database.alone import wait_for
-from core.database.base import Database, Values, passed
+from core.database.base import Database, Values
+from core.database.guards import passed
 from core.database.rebuilding import Rebuild, present
 from core.types import UtcDateTime
 

@@ -36,7 +36,8 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from core.database import psycopg_direct, psycopg_silence
 from core.database.alone import wait_for
-from core.database.base import WATCHED, Database, Family, Values, passed
+from core.database.base import WATCHED, Database, Family, Values
+from core.database.guards import passed
 from core.database.rebuilding import Rebuild, in_one_transaction, present
 from core.types import UtcDateTime
 

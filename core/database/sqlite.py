@@ -18,7 +18,8 @@ from sqlalchemy.exc import OperationalError
 from core import owners
 from core.clock import utcnow
 from core.database.alone import wait_for
-from core.database.base import Database, Values, passed
+from core.database.base import Database, Values
+from core.database.guards import passed
 from core.database.rebuilding import Rebuild, in_one_transaction
 from core.errors import UnavailableError
 from core.types import UtcDateTime
